@@ -1,0 +1,46 @@
+# The two commands are `make book` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv/bin
+RUN    := PATH="$(CURDIR)/$(VENV):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+A      ?= conv-backprop
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test lab release check grade bench lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+
+setup:
+	@$(PYTHON) tools/environment.py
+
+book: setup  ## build the site; its address is printed at the end
+	@$(RUN) python -m book.build
+
+serve: setup  ## show the built site at http://localhost:8000
+	@$(RUN) python -m book.serve
+
+test: setup  ## run every test (PYTEST="-k conv" runs some)
+	@$(RUN) python -m book.frontend
+	@$(RUN) python -m pytest $(PYTEST)
+
+lab: setup  ## open the notebooks in JupyterLab
+	@$(RUN) jupyter lab lectures
+
+release: setup  ## make assignments/A from solutions/A (A=conv-backprop)
+	@$(RUN) python -m course_lib.grading release $(A)
+
+check: setup  ## run the visible checks of a student's notebook (A=path/to/notebook.ipynb)
+	@$(RUN) python -m course_lib.grading check $(A)
+
+grade: setup  ## autograde what was handed in for A, write feedback and grades.csv
+	@$(RUN) python -m course_lib.grading grade $(A)
+
+bench: setup  ## measure speed and memory beside PyTorch; writes benchmarks/results
+	@$(RUN) python -m benchmarks
+
+lock: setup  ## resolve pyproject.toml into requirements.lock (needs uv: pip install uv)
+	@uv pip compile pyproject.toml --all-extras --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --no-header --no-annotate --quiet -o requirements.lock
+
+clean:  ## remove what was built, and .venv
+	@rm -rf _build node_modules .venv .pytest_cache .ruff_cache .hypothesis
