@@ -8,6 +8,7 @@ ranges of `pyproject.toml`.
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -48,65 +49,17 @@ def is_locked_platform():
 
 
 def requirements(root):
-    """Return what pip installs: the lock where it holds, the ranges elsewhere."""
+    """Return what pip installs: the lock where it holds, the ranges elsewhere, and the course."""
     if is_locked_platform():
-        return ["-r", str(root / "requirements.lock")]
-    return [f"{root}[{EXTRAS}]"]
+        return ["-r", str(root / "requirements.lock"), "-e", str(root)]
+    return ["-e", f"{root}[{EXTRAS}]"]
 
 
 def fingerprint(root):
     """Return a hash of all that decides what `.venv` holds."""
-    names = ("requirements.lock",) if is_locked_platform() else ("pyproject.toml",)
-    parts = [(root / name).read_bytes() for name in names]
-    parts.append(f"{root} {sys.version_info[:2]}".encode())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-def executable(venv, name="python"):
-    folder = "Scripts" if os.name == "nt" else "bin"
-    return str(venv / folder / name)
-
-
-def pip_install(venv, arguments, what):
-    """Run pip; one line says how far it is; the whole output is kept in `.venv/setup.log`."""
-    command = [executable(venv), "-m", "pip", "install", "--progress-bar", "off", *arguments]
-    started = said = time.monotonic()
-    terminal, collected, state = sys.stdout.isatty(), 0, "looking up"
-    lines = []
-    pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with open(str(venv / "setup.log"), "a") as log:
-        for line in pip.stdout:
-            log.write(line)
-            lines.append(line)
-            if line.startswith("Collecting"):
-                collected, state = collected + 1, "fetching"
-            elif line.startswith("Installing collected"):
-                state = "unpacking (a minute or two)"
-            now = time.monotonic()
-            if now - said >= (0.2 if terminal else 20) or state.startswith("unpacking"):
-                said = now
-                text = f"{what}: {state}, {collected} packages, {now - started:.0f} s"
-                print("\r\033[K" + text if terminal else text, end="" if terminal else "\n")
-                sys.stdout.flush()
-    if terminal:
-        print("\r\033[K", end="")
-    if pip.wait() != 0:
-        raise SetupError(explain("".join(lines), venv / "setup.log"))
-    print(f"{what}: done in {time.monotonic() - started:.0f} s")
-
-
-def explain(output, log):
-    """Return what a failure of pip means, in words, with pip's own last lines."""
-    errors = [line for line in output.splitlines() if line.startswith("ERROR")][-3:]
-    if "NewConnectionError" in output or "Name or service not known" in output:
-        reason = "the package registry cannot be reached: check the network, or pip's proxy setting"
-    elif "No space left on device" in output:
-        reason = "the disk is full"
-    elif "No matching distribution" in output:
-        reason = "a pinned package has no build for this Python or platform"
-    else:
-        reason = "pip failed"
-    return "\n".join([reason + ".", *errors, f"All that pip said is in {log}"])
+    source = "requirements.lock" if is_locked_platform() else "pyproject.toml"
+    place = f"{root} {sys.version_info[:2]}"
+    return hashlib.sha256((root / source).read_bytes() + place.encode()).hexdigest()
 
 
 def make(root):
@@ -118,23 +71,74 @@ def make(root):
         return False
     check_disk(root)
     kind = "the lock" if is_locked_platform() else "the ranges of pyproject.toml"
-    print(f"Setting up .venv from {kind}: once, a few minutes.")
-    created = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", str(venv)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    print(f"Setting up .venv from {kind}: once, a few minutes.", flush=True)
+    create(venv)
+    install(venv, requirements(root))
+    stamp.write_text(wanted)
+    return True
+
+
+def create(venv):
+    command = [sys.executable, "-m", "venv", "--clear", str(venv)]
+    created = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if created.returncode != 0:
         raise SetupError(
             "Python could not make a virtual environment. On Debian and Ubuntu the package\n"
-            "`python3-venv` is missing: sudo apt install python3-venv\n" + created.stdout
+            "`python3-venv` may be missing: sudo apt install python3-venv\n" + created.stdout
         )
-    pip_install(venv, requirements(root), "Packages")
-    editable = ["--no-deps", "--no-build-isolation", "-e", str(root)]
-    pip_install(venv, editable, "course_lib")
-    stamp.write_text(wanted)
-    return True
+
+
+def install(venv, what):
+    """Run pip; one line says how far it is; all that pip says is kept in `.venv/setup.log`."""
+    python = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
+    command = [str(python), "-m", "pip", "install", "--progress-bar", "off", "--retries", "1"]
+    pip = subprocess.Popen(
+        command + what, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    log = venv / "setup.log"
+    progress, collected, stage = Progress(), 0, "looking up"
+    with log.open("w") as kept:
+        for line in pip.stdout:
+            kept.write(line)
+            if line.startswith("Collecting"):
+                collected, stage = collected + 1, "fetching"
+            elif line.startswith("Installing collected"):
+                stage = "unpacking, a minute or two"
+            progress.show(f"{collected} packages: {stage}")
+    if pip.wait() != 0:
+        raise SetupError(f"{explain(log.read_text())}\nAll that pip said is in {log}")
+    progress.show(f"{collected} packages: installed")
+    print(flush=True)
+
+
+class Progress:
+    """One line that rewrites itself on a terminal; a line per stage elsewhere."""
+
+    def __init__(self):
+        self.started, self.said = time.monotonic(), None
+
+    def show(self, text):
+        if text == self.said:
+            return
+        if sys.stdout.isatty():
+            print(f"\r\033[K{text} ({time.monotonic() - self.started:.0f} s)", end="", flush=True)
+        elif self.said is None or text.split(":")[1] != self.said.split(":")[1]:
+            print(f"{text} ({time.monotonic() - self.started:.0f} s)", flush=True)
+        self.said = text
+
+
+def explain(output):
+    """Return what a failure of pip means, in words, with pip's own last lines."""
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")][-3:]
+    if re.search("new connection|NewConnectionError|name resolution|ProxyError", output):
+        reason = "the package registry cannot be reached: check the network, or pip's proxy setting"
+    elif "No space left on device" in output:
+        reason = "the disk is full"
+    elif "No matching distribution" in output:
+        reason = "a pinned package has no build for this Python or platform"
+    else:
+        reason = "pip failed"
+    return "\n".join([reason + ".", *errors])
 
 
 def main():
