@@ -31,10 +31,10 @@ ROLES = {
     "muted": Colour("#575d66", "#a3aab4"),  # text that may be passed over: indices, units
     "surface": Colour("#ffffff", "#14181e"),  # what a figure stands on
     "line": Colour("#7b828c", "#7d8590"),  # edges of cells and controls
-    "input": Colour("#0072b2", "#56b4e9"),
+    "input": Colour("#0072b2", "#4aa8e8"),
     "weight": Colour("#a85400", "#e69f00"),
-    "gradient": Colour("#902a70", "#e58bbf"),
-    "prediction": Colour("#007a50", "#2dc79b"),
+    "gradient": Colour("#902a70", "#f2a3c7"),
+    "prediction": Colour("#007a50", "#3fd18a"),
     "truth": Colour("#1a1d21", "#e6e8eb"),  # as ink: what is given, not computed
     "right": Colour("#4d6600", "#a9cf54"),
     "wrong": Colour("#b3261e", "#ff8a80"),
