@@ -1,0 +1,65 @@
+"""Layers in NumPy: for each a pair of functions, forward and backward, and a class over them.
+
+Images are ``(N, C, H, W)``; float32 stays float32, float64 stays float64. A forward function
+returns its output and a cache; the backward function takes the gradient of the loss with respect
+to that output, and the cache, and returns the gradients with respect to the inputs.
+"""
+
+from course_lib.numpy_layers.activation import (
+    ReLU,
+    Sigmoid,
+    Tanh,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from course_lib.numpy_layers.conv import Conv2d, conv2d_backward, conv2d_forward
+from course_lib.numpy_layers.linear import Flatten, Linear, linear_backward, linear_forward
+from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
+from course_lib.numpy_layers.norm import BatchNorm, batch_norm_backward, batch_norm_forward
+from course_lib.numpy_layers.optimizers import SGD, Adam
+from course_lib.numpy_layers.pool import (
+    AvgPool2d,
+    MaxPool2d,
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+)
+from course_lib.numpy_layers.sequential import Sequential
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Flatten",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "conv2d_backward",
+    "conv2d_forward",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "linear_backward",
+    "linear_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+    "relu_backward",
+    "relu_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "tanh_backward",
+    "tanh_forward",
+]

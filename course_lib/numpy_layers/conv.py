@@ -1,0 +1,137 @@
+"""2-D convolution in NumPy. The PyTorch twin is :mod:`course_lib.torch_layers.conv`."""
+
+import numpy as np
+
+from course_lib.numpy_layers.windows import windows, windows_adjoint
+from course_lib.shapes import check_floats, check_gradient, check_shapes, output_size, pair
+
+
+def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
+    r"""Cross-correlate a batch of images with a bank of filters.
+
+    .. math:: y_{n f i j} = b_f + \sum_{c u v} w_{f c u v}\, x_{n, c, s i + u, s j + v}
+
+    with `x` zero-padded by `padding` pixels on each side.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+    weight : ndarray, shape (F, C, KH, KW)
+    bias : ndarray, shape (F,)
+    stride, padding : int or (int, int)
+        In pixels; a pair means (rows, columns).
+
+    Returns
+    -------
+    y : ndarray, shape (N, F, HO, WO)
+        ``HO = (H + 2 padding - KH) // stride + 1``, and `WO` likewise.
+    cache : tuple
+        What :func:`conv2d_backward` needs; treat as opaque.
+
+    Raises
+    ------
+    TypeError
+        If an array does not hold floats, or not all have the same precision.
+    ValueError
+        If the shapes disagree, or the kernel is larger than the padded image.
+
+    References
+    ----------
+    Chellapilla, Puri & Simard (2006), "High Performance Convolutional Neural Networks for
+    Document Processing", section 4.
+    """
+    check_shapes("conv2d", x=(x, "N C H W"), weight=(weight, "F C KH KW"), bias=(bias, "F"))
+    check_floats("conv2d", x=x, weight=weight, bias=bias)
+    (N, C, H, W), (F, _, KH, KW) = x.shape, weight.shape
+    SH, SW = pair("conv2d", "stride", stride, least=1)
+    PH, PW = pair("conv2d", "padding", padding, least=0)
+    HO = output_size("conv2d", H, KH, SH, PH)
+    WO = output_size("conv2d", W, KW, SW, PW)
+
+    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    cols = windows(x_pad, (KH, KW), (SH, SW)).reshape(N, C * KH * KW, HO * WO)
+    y = weight.reshape(F, C * KH * KW) @ cols + bias[:, None]
+    return y.reshape(N, F, HO, WO), (x, weight, (SH, SW), (PH, PW))
+
+
+def conv2d_backward(dy, cache):
+    r"""Pull the gradient of the loss back through :func:`conv2d_forward`.
+
+    .. math::
+        \bar w_{f c u v} &= \sum_{n i j} \bar y_{n f i j}\, x_{n, c, s i + u, s j + v} \\
+        \bar x_{n c r q} &= \sum_{f i j u v} \bar y_{n f i j}\, w_{f c u v}
+            \quad\text{over } s i + u = r,\ s j + v = q \\
+        \bar b_f &= \sum_{n i j} \bar y_{n f i j}
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, F, HO, WO)
+        Gradient of the loss with respect to `y`.
+    cache : tuple
+        From :func:`conv2d_forward`.
+
+    Returns
+    -------
+    dx, dweight, dbias : ndarray
+        Gradients with the shapes of `x`, `weight` and `bias`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `dy` has not the precision or the shape of `y`.
+    """
+    x, weight, (SH, SW), (PH, PW) = cache
+    (N, C, H, W), (F, _, KH, KW) = x.shape, weight.shape
+    HO = output_size("conv2d", H, KH, SH, PH)
+    WO = output_size("conv2d", W, KW, SW, PW)
+    check_gradient("conv2d_backward", dy, (N, F, HO, WO), x.dtype)
+
+    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    cols = windows(x_pad, (KH, KW), (SH, SW)).reshape(N, C * KH * KW, HO * WO)
+    dy = dy.reshape(N, F, HO * WO)
+    dbias = dy.sum(axis=(0, 2))
+    dweight = (dy @ cols.swapaxes(1, 2)).sum(axis=0).reshape(weight.shape)
+    dcols = weight.reshape(F, C * KH * KW).T @ dy
+    dx_pad = windows_adjoint(dcols.reshape(N, C, KH, KW, HO, WO), x_pad.shape, (SH, SW))
+    return dx_pad[:, :, PH : PH + H, PW : PW + W], dweight, dbias
+
+
+class Conv2d:
+    """Convolution layer: parameters, and the two functions above.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding : int or (int, int)
+        In pixels; a pair means (rows, columns).
+    rng : numpy.random.Generator
+        Draws the weights from a normal distribution of variance ``2 / (C * KH * KW)``
+        (He et al., 2015, "Delving Deep into Rectifiers", eq. 10); the biases are 0.
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        rng,
+        dtype=np.float32,
+    ):
+        KH, KW = pair("Conv2d", "kernel_size", kernel_size, least=1)
+        std = (2 / (in_channels * KH * KW)) ** 0.5
+        weight = std * rng.standard_normal((out_channels, in_channels, KH, KW))
+        self.params = {"weight": weight.astype(dtype), "bias": np.zeros(out_channels, dtype)}
+        self.grads = {}
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x):
+        y, self._cache = conv2d_forward(x, **self.params, stride=self.stride, padding=self.padding)
+        return y
+
+    def backward(self, dy):
+        dx, self.grads["weight"], self.grads["bias"] = conv2d_backward(dy, self._cache)
+        return dx

@@ -1,0 +1,78 @@
+"""Losses in NumPy. The PyTorch twin is :mod:`course_lib.torch_layers.loss`."""
+
+import numpy as np
+
+from course_lib.shapes import check_floats, check_shapes
+
+
+def cross_entropy_forward(logits, labels):
+    r"""Compute the mean negative log-probability of the right classes.
+
+    .. math:: L = \frac{1}{N} \sum_n \Big(\log \sum_k e^{z_{n k}} - z_{n, t_n}\Big)
+
+    with logits z and labels t. The largest logit of a row is subtracted first, which changes
+    nothing and keeps the exponentials from overflowing.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (N, K)
+    labels : int ndarray, shape (N,)
+        Right classes, ``0 .. K - 1``.
+
+    Returns
+    -------
+    loss : scalar
+    cache : tuple
+        What :func:`cross_entropy_backward` needs; treat as opaque.
+
+    Raises
+    ------
+    TypeError
+        If `logits` does not hold floats, or `labels` not integers.
+    ValueError
+        If the shapes disagree, the batch is empty, or a label names no class.
+    """
+    check_shapes("cross_entropy", logits=(logits, "N K"), labels=(labels, "N"))
+    check_floats("cross_entropy", logits=logits)
+    check_labels("cross_entropy", labels, logits.shape[1])
+    rows = np.arange(len(labels))
+
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -log_p[rows, labels].mean(), (log_p, labels)
+
+
+def cross_entropy_backward(dy, cache):
+    r"""Pull the gradient back to the logits: probability minus one-hot label.
+
+    .. math:: \bar z_{n k} = \frac{\bar L}{N} \left(p_{n k} - [k = t_n]\right)
+
+    Parameters
+    ----------
+    dy : scalar
+        Gradient with respect to the loss; 1 where the loss is what we minimize.
+    cache : tuple
+        From :func:`cross_entropy_forward`.
+
+    Returns
+    -------
+    dlogits : ndarray, shape (N, K)
+    """
+    log_p, labels = cache
+    dlogits = np.exp(log_p)
+    dlogits[np.arange(len(labels)), labels] -= 1
+    return dlogits * log_p.dtype.type(dy / len(labels))
+
+
+def check_labels(where, labels, K):
+    """Raise unless `labels` holds at least one, and only integers in ``0 .. K - 1``."""
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"{where}: `labels` holds {labels.dtype}, expected integers")
+    if len(labels) == 0:
+        raise ValueError(f"{where}: an empty batch has no mean loss")
+    outside = (labels < 0) | (labels >= K)
+    if outside.any():
+        n = int(np.argmax(outside))
+        raise ValueError(
+            f"{where}: `labels[{n}]` is {labels[n]}, expected 0 .. {K - 1}, one of the {K} classes"
+        )

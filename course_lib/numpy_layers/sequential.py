@@ -1,0 +1,74 @@
+"""Layers one after the other."""
+
+
+class Sequential:
+    """Run layers in order, and their backward passes in the opposite order.
+
+    It is a layer itself: it has `params`, `grads`, `forward` and `backward`, and may stand in
+    another one.
+
+    Parameters
+    ----------
+    *layers
+        Objects with `params`, `grads`, ``forward(x)`` and ``backward(dy)``.
+    """
+
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def forward(self, x):
+        """Return the output of the last layer."""
+        for i in range(len(self.layers)):
+            x = self._run(i, "forward", x)
+        return x
+
+    def backward(self, dy):
+        """Return the gradient for the input; each layer keeps those of its parameters."""
+        for i in reversed(range(len(self.layers))):
+            dy = self._run(i, "backward", dy)
+        return dy
+
+    @property
+    def params(self):
+        """All parameters by name, for example ``0.weight``: the arrays themselves, not copies."""
+        return self._gather("params")
+
+    @property
+    def grads(self):
+        """Their gradients, by the same names, from the last :meth:`backward`."""
+        return self._gather("grads")
+
+    def parameters(self):
+        """Return the list of all parameter arrays."""
+        return list(self.params.values())
+
+    def train(self):
+        """Let batch normalization use the batch's statistics; return self."""
+        return self._set_training(True)
+
+    def eval(self):
+        """Let batch normalization use its running averages; return self."""
+        return self._set_training(False)
+
+    def _run(self, i, method, array):
+        layer = self.layers[i]
+        try:
+            return getattr(layer, method)(array)
+        except (TypeError, ValueError) as error:
+            where = f"Sequential: layer {i} ({type(layer).__name__}), {method}"
+            raise type(error)(f"{where}: {error}") from error
+
+    def _gather(self, kind):
+        return {
+            f"{i}.{name}": array
+            for i, layer in enumerate(self.layers)
+            for name, array in getattr(layer, kind).items()
+        }
+
+    def _set_training(self, training):
+        for layer in self.layers:
+            if isinstance(layer, Sequential):
+                layer._set_training(training)
+            elif hasattr(layer, "training"):
+                layer.training = training
+        return self

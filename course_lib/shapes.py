@@ -1,0 +1,159 @@
+"""Named axes: say once what each axis means, and check it where data comes in.
+
+The letters of the course: ``N`` images, ``C`` channels in, ``F`` channels out, ``H W`` rows and
+columns, ``KH KW`` kernel, ``SH SW`` stride, ``PH PW`` padding, ``HO WO`` output, ``D`` features,
+``K`` classes, ``R`` boxes, ``P`` pooling bins.
+
+The checks take arrays of any framework (NumPy, PyTorch): they read `shape`, `ndim` and `dtype`.
+"""
+
+from numbers import Integral
+
+
+def check_shapes(where, **named):
+    """Check arrays against axis names; one name means one size throughout.
+
+    Parameters
+    ----------
+    where : str
+        The function that is checking, which the error names.
+    **named : (array, str)
+        Each argument with its axes, separated by spaces; a number is a size that is required.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an array.
+    ValueError
+        If an array has another number of axes, or a name would mean two sizes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_shapes("linear", x=(np.ones((8, 3)), "N D"), weight=(np.ones((5, 4)), "K D"))
+    Traceback (most recent call last):
+    ValueError: linear: `weight` has shape (5, 4), expected (K, D) with D = 3 as in `x`
+    """
+    first = {}  # axis name -> (size, argument where it was first seen)
+    for name, (array, axes) in named.items():
+        check_array(where, name, array)
+        axes = axes.split()
+        expected = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+        problem = f"{where}: `{name}` has shape {tuple(array.shape)}, expected {expected}"
+        if array.ndim != len(axes):
+            raise ValueError(problem)
+        for axis, size in zip(axes, array.shape, strict=True):
+            if axis.isdigit():
+                if size != int(axis):
+                    raise ValueError(problem)
+            else:
+                known, source = first.setdefault(axis, (size, name))
+                if size != known:
+                    raise ValueError(f"{problem} with {axis} = {known} as in `{source}`")
+
+
+def check_floats(where, **arrays):
+    """Check that all arrays hold floating-point numbers of one and the same precision.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an array, holds something else, or has another precision than the
+        first one: a product of float32 and float64 would silently be computed in float64.
+    """
+    first = None  # (dtype, argument) of the first array
+    for name, array in arrays.items():
+        check_array(where, name, array)
+        dtype = dtype_name(array.dtype)
+        if "float" not in dtype:
+            raise TypeError(
+                f"{where}: `{name}` holds {dtype}, expected floating-point numbers; "
+                f"convert it, for example to float32"
+            )
+        known, source = first = first or (dtype, name)
+        if dtype != known:
+            raise TypeError(
+                f"{where}: `{name}` is {dtype}, expected {known} as `{source}`; convert one of them"
+            )
+
+
+def check_gradient(where, dy, shape, dtype):
+    """Check that a gradient `dy` has the shape and the precision of the output `y` it belongs to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has not.
+    """
+    check_array(where, "dy", dy)
+    if tuple(dy.shape) != tuple(shape):
+        raise ValueError(
+            f"{where}: `dy` has shape {tuple(dy.shape)}, expected {tuple(shape)}, the shape of `y`"
+        )
+    if dy.dtype != dtype:
+        raise TypeError(
+            f"{where}: `dy` is {dtype_name(dy.dtype)}, expected {dtype_name(dtype)} as `y`; "
+            f"convert it"
+        )
+
+
+def check_array(where, name, array):
+    """Raise a TypeError unless `array` has the attributes of an array."""
+    if not (hasattr(array, "shape") and hasattr(array, "ndim") and hasattr(array, "dtype")):
+        raise TypeError(
+            f"{where}: `{name}` is a {type(array).__name__}, expected an array; "
+            f"convert it, for example with np.array"
+        )
+
+
+def dtype_name(dtype):
+    """Name of a NumPy or PyTorch dtype without its framework, for example ``float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def pair(where, name, value, *, least):
+    """Return one int per image axis, rows and columns, from an int or a pair of ints.
+
+    Raises
+    ------
+    TypeError
+        If `value` is neither.
+    ValueError
+        If one of them is less than `least`.
+
+    Examples
+    --------
+    >>> pair("conv2d", "stride", 2, least=1)
+    (2, 2)
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(v, Integral) for v in both):
+        raise TypeError(
+            f"{where}: `{name}` is {value!r}, expected an int or a pair of ints (rows, columns)"
+        )
+    if min(both) < least:
+        raise ValueError(f"{where}: `{name}` is {value!r}, expected at least {least}")
+    return int(both[0]), int(both[1])
+
+
+def output_size(where, size, kernel, stride, padding):
+    """Return the number of positions of a window along one axis.
+
+    That is ``(size + 2 * padding - kernel) // stride + 1``: all in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the window is larger than the padded axis.
+
+    Examples
+    --------
+    >>> output_size("conv2d", 224, kernel=7, stride=2, padding=3)
+    112
+    """
+    if kernel > size + 2 * padding:
+        raise ValueError(
+            f"{where}: a window of {kernel} does not fit an axis of {size} with padding {padding} "
+            f"on each side; use a smaller kernel or more padding"
+        )
+    return (size + 2 * padding - kernel) // stride + 1
