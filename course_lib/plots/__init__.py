@@ -1,0 +1,21 @@
+"""Every figure of the book, in one theme, light and dark.
+
+Each function returns a figure that shows itself at the end of a notebook cell. Colours are asked
+for by what they mean (:data:`course_lib.palette.ROLES`); what a colour says, a label, a position or
+a pattern says too.
+"""
+
+from course_lib.plots.charts import curves
+from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
+from course_lib.plots.pictures import Signed, filters, images
+
+__all__ = [
+    "Grid",
+    "Signed",
+    "confusion_matrix",
+    "curves",
+    "filters",
+    "images",
+    "matrix",
+    "number_grids",
+]

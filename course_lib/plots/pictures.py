@@ -1,0 +1,113 @@
+"""Pictures: grey ones as they are, signed ones (gradients, filters) by strength and sign."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from course_lib.plots.grids import draw_signed
+from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
+
+
+@dataclass(frozen=True)
+class Signed:
+    """An array of both signs to be shown by :func:`images`.
+
+    Parameters
+    ----------
+    values : array_like, shape (H, W)
+    role : str
+        What the array is, one of :data:`course_lib.palette.ROLES`.
+    scale : float, optional
+        The size that gets the full colour; by default the largest of `values`.
+    """
+
+    values: np.ndarray
+    role: str = "gradient"
+    scale: float | None = None
+
+
+@themed
+def images(pictures, *, columns=None, ink=True):
+    """Draw pictures side by side, each under its caption.
+
+    Parameters
+    ----------
+    pictures : mapping, or iterable of (caption, picture)
+        A picture is an array ``(H, W)`` in 0..1, or a :class:`Signed`: coloured by its size, with
+        a dash where it is negative.
+    columns : int, optional
+        Pictures in a row; by default all, up to four.
+    ink : bool
+        Whether 1 is black on white paper; else 1 is white.
+
+    Returns
+    -------
+    BookFigure
+
+    Raises
+    ------
+    ValueError
+        If there is no picture, or one has not two axes.
+    """
+    pairs = list(pictures.items() if isinstance(pictures, Mapping) else pictures)
+    if not pairs:
+        raise ValueError("images: no picture to draw")
+    columns = columns or min(len(pairs), 4)
+    rows = -(-len(pairs) // columns)
+    side = min(1.9, WIDTH / columns)
+    said = f"{len(pairs)} pictures: {'; '.join(caption for caption, _ in pairs)}"
+    fig = BookFigure(side * columns, rows * (side + 0.24), said)
+    for i, (caption, picture) in enumerate(pairs):
+        ax = fig.add_subplot(rows, columns, i + 1)
+        draw_picture(ax, caption, picture, ink)
+        ax.set_xlabel(caption, fontsize=FONT_SIZE, labelpad=3)
+    return fig
+
+
+def draw_picture(ax, caption, picture, ink):
+    """Draw one picture into axes without ticks."""
+    signed = isinstance(picture, Signed)
+    values = np.asarray(picture.values if signed else picture, float)
+    if values.ndim != 2:
+        raise ValueError(f"images: {caption!r} has shape {values.shape}, expected (H, W)")
+    if signed:
+        draw_signed(ax, values, picture.role, scale=picture.scale)
+    else:
+        cmap = "gray_r" if ink else "gray"
+        ax.imshow(values, cmap=cmap, vmin=0, vmax=1, interpolation="none")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color=colour("line"))
+
+
+@themed
+def filters(weight, *, columns=4, role="weight"):
+    """Draw the filters of a convolution, one for each output and input channel.
+
+    Parameters
+    ----------
+    weight : array_like, shape (F, C, KH, KW)
+        All on one scale, that of the largest entry.
+    columns : int
+        Filters in a row.
+    role : str
+        What the entries are.
+
+    Returns
+    -------
+    BookFigure
+
+    Raises
+    ------
+    ValueError
+        If `weight` has not four axes.
+    """
+    weight = np.asarray(weight, float)
+    if weight.ndim != 4:
+        raise ValueError(f"filters: `weight` has shape {weight.shape}, expected (F, C, KH, KW)")
+    F, C, _, _ = weight.shape
+    scale = np.abs(weight).max()
+    captions = [f"{f}" if C == 1 else f"{f}, {c}" for f in range(F) for c in range(C)]
+    planes = weight.reshape(F * C, *weight.shape[2:])
+    drawn = [Signed(plane, role, scale) for plane in planes]
+    return images(zip(captions, drawn, strict=True), columns=columns)

@@ -1,0 +1,288 @@
+"""The theme of the figures, and each kind of figure, read from the SVG that a page would show."""
+
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import colors
+
+from course_lib import palette, plots
+from course_lib.plots import Grid, Signed, theme
+
+SVG = "{http://www.w3.org/2000/svg}"
+X = np.arange(1.0, 10).reshape(3, 3)
+EPOCHS = np.arange(5)
+
+FIGURES = {  # one of each kind; a new function of plots has its example here
+    "confusion_matrix": lambda: plots.confusion_matrix([[5, 1], [0, 4]]),
+    "curves": lambda: plots.curves(
+        EPOCHS,
+        {"training": EPOCHS / 2, "test": EPOCHS},
+        xlabel="epoch",
+        ylabel="loss (nats)",
+        roles={"training": "prediction"},
+    ),
+    "filters": lambda: plots.filters(np.linspace(-1, 1, 72).reshape(8, 1, 3, 3)),
+    "images": lambda: plots.images({"digit": X / 9, "its gradient": Signed(X - 5)}),
+    "matrix": lambda: plots.matrix(X - 5, role="weight", rows="outputs", columns="pixels"),
+    "number_grids": lambda: plots.number_grids(Grid("x", X, "input", [(0, 0)]), "=", Grid("y", X)),
+}
+WIDE = {
+    "a wide matrix": lambda: plots.matrix(
+        np.eye(40, 64), role="weight", rows="outputs", columns="pixels"
+    ),
+    "a wide row": lambda: plots.number_grids(Grid("x", X), "=", Grid("y", X), "+", Grid("z", X)),
+    "all digits": lambda: plots.confusion_matrix(np.eye(10, dtype=int)),
+}
+EACH = pytest.mark.parametrize("draw", [*FIGURES.values(), *WIDE.values()], ids=[*FIGURES, *WIDE])
+
+
+def svg_of(figure):
+    return ElementTree.fromstring(figure.to_svg())
+
+
+def texts(figure):
+    return ["".join(t.itertext()) for t in svg_of(figure).iter(f"{SVG}text")]
+
+
+def styles(root, tag):
+    for element in root.iter(f"{SVG}{tag}"):
+        yield dict(d.split(": ", 1) for d in element.get("style", "").split("; ") if d)
+
+
+def test_every_function_has_an_example():
+    functions = {n for n in plots.__all__ if not isinstance(getattr(plots, n), type)}
+    assert functions == set(FIGURES)
+
+
+@EACH
+def test_text_is_text_in_the_font_of_the_page(draw):
+    found = list(styles(svg_of(draw()), "text"))
+    assert found
+    assert {s["font-family"] for s in found} == {
+        "var(--pst-font-family-base, system-ui, sans-serif)"
+    }
+
+
+@EACH
+def test_every_colour_follows_the_theme(draw):
+    root = svg_of(draw())
+    for tag, properties in {"text": ("fill",), "path": ("fill", "stroke")}.items():
+        for style in styles(root, tag):
+            # without a fill, a shape is black; a fill that is not drawn says "none"
+            assert "fill" in style or root.find(f".//{SVG}defs") is not None, (tag, style)
+            for key in properties:
+                value = style.get(key, "none")
+                assert value in ("none", "currentColor") or value.startswith("var(--course-"), style
+
+
+@EACH
+def test_no_black_and_no_background(draw):
+    svg = draw().to_svg()
+    assert not re.search(r"#000|\bblack\b|fill: #|stroke: #", svg)
+    for path in ElementTree.fromstring(svg).iter(f"{SVG}path"):
+        is_marker = path.get("id")  # drawn by <use>, which has the colours
+        assert is_marker or "fill" in path.get("style", ""), "a path without fill is black"
+
+
+@EACH
+def test_the_fallback_is_the_light_colour(draw):
+    for role, fallback in re.findall(r"var\(--course-(\w+), (#\w+)\)", draw().to_svg()):
+        assert fallback == palette.ROLES[role].light
+
+
+@EACH
+def test_text_is_large_enough_on_a_phone(draw):
+    root = svg_of(draw())
+    width = float(root.get("width").removesuffix("pt"))
+    shrunk = min(1, theme.PHONE / width)
+    sizes = [float(s["font-size"].removesuffix("px")) for s in styles(root, "text")]
+    assert width <= 72 * theme.WIDTH
+    assert min(sizes) * shrunk >= 9
+
+
+@EACH
+def test_nothing_sticks_out(draw):
+    figure = draw()
+    figure.to_svg()
+    width, height = figure.get_size_inches()
+    drawn = figure.get_tightbbox()
+    assert min(drawn.x0, drawn.y0) >= -0.01
+    assert drawn.x1 <= width + 0.01
+    assert drawn.y1 <= height + 0.01
+
+
+@EACH
+def test_equal_figures_give_equal_text(draw):
+    assert draw().to_svg() == draw().to_svg()
+
+
+def test_equal_in_another_process():
+    code = (
+        "from course_lib import plots\n"
+        "print(plots.curves([0, 1], {'a': [1, 2]}, xlabel='x', ylabel='y').to_svg())"
+    )
+    first, second = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stdout.startswith("<svg")
+    assert first.stdout == second.stdout
+
+
+@EACH
+def test_the_theme_leaves_no_trace(draw):
+    before = dict(matplotlib.rcParams)
+    draw().to_svg()
+    assert dict(matplotlib.rcParams) == before
+
+
+@EACH
+def test_no_title_in_the_image(draw):
+    assert not any(ax.get_title() for ax in draw().axes)
+
+
+def test_ids_are_only_those_in_use():
+    svg = FIGURES["curves"]().to_svg()
+    for name in re.findall(r' id="([^"]+)"', svg):
+        assert f"#{name}" in svg
+
+
+def test_plotting_does_not_load_pyplot():
+    code = "import course_lib.plots, sys; print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_notebook_gets_svg_and_the_same_inside_html():
+    figure = FIGURES["curves"]()
+    shown = figure._repr_mimebundle_()
+    assert shown["image/svg+xml"] == figure.to_svg()
+    assert 'role="img" aria-label="loss (nats) against epoch: training, test"' in shown["text/html"]
+    assert "--course-gradient" in shown["text/html"]
+    assert shown["text/plain"] == figure.description
+
+
+def test_roles_with_one_colour_stay_apart():
+    assert palette.ROLES["ink"].light == palette.ROLES["truth"].light
+    assert len(set(theme.STAND_INS.values())) == len(palette.ROLES)
+    for role, stand_in in theme.STAND_INS.items():
+        light, drawn = colors.to_rgb(palette.ROLES[role].light), colors.to_rgb(stand_in)
+        np.testing.assert_allclose(drawn, light, atol=0.02, err_msg=role)
+
+
+def test_unknown_role():
+    with pytest.raises(ValueError, match=r"no colour for 'blame', expected one of ink, muted"):
+        theme.colour("blame")
+
+
+def test_number_grids_show_their_numbers():
+    assert texts(FIGURES["number_grids"]())[:4] == ["x", "1", "2", "3"]
+    shown = texts(plots.number_grids(Grid("dx", [[-4, 0.5], [np.nan, 1 / 3]])))
+    assert shown == ["dx", "\N{MINUS SIGN}4", "0.5", "0.333"]
+
+
+def test_marked_cells_are_bold():
+    root = svg_of(FIGURES["number_grids"]())
+    bold = [
+        "".join(t.itertext())
+        for t in root.iter(f"{SVG}text")
+        if "font-weight: 700" in t.get("style")
+    ]
+    assert bold == ["x", "1", "y"]
+
+
+def test_matrix_with_names_and_numbers():
+    figure = plots.matrix(
+        [[1, 0], [-2, 3]],
+        role="weight",
+        rows="outputs",
+        columns="pixels",
+        row_names=["p", "q"],
+        column_names=["a", "b"],
+    )
+    shown = texts(figure)
+    assert {"1", "\N{MINUS SIGN}2", "3", "p", "q", "a", "b", "outputs", "pixels"} <= set(shown)
+    assert "0" not in shown
+
+
+def test_a_wide_matrix_shows_no_numbers_but_signs():
+    values = np.zeros((2, 40))
+    values[0, 0], values[1, 1] = -1, 1
+    figure = plots.matrix(values, role="weight", rows="outputs", columns="pixels")
+    strokes = [p for p in figure.axes[0].patches if p.get_facecolor()[3] == 0]
+    assert len(strokes) == 1, "one dash, on the negative cell"
+
+
+def test_curves_are_told_apart_without_colour():
+    figure = FIGURES["curves"]()
+    dashes = [line.get_linestyle() for line in figure.axes[0].lines]
+    assert len(set(map(str, dashes))) == 2
+    assert {"training", "test", "epoch", "loss (nats)"} <= set(texts(figure))
+
+
+def test_names_of_curves_do_not_touch():
+    series = {name: np.full(5, 1.0) for name in "abc"}
+    figure = plots.curves(EPOCHS, series, xlabel="x", ylabel="y")
+    figure.to_svg()
+    boxes = sorted((t.get_window_extent() for t in figure.axes[0].texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+
+
+def test_filters_share_one_scale():
+    figure = plots.filters(np.array([1.0, 0.5]).reshape(2, 1, 1, 1))
+    strengths = [p.get_alpha() for ax in figure.axes for p in ax.patches]
+    assert strengths == [1.0, 0.5]
+
+
+def test_ink_is_dark_on_paper():
+    figure = plots.images({"dot": [[1.0, 0.0]]})
+    picture = figure.axes[0].images[0]
+    np.testing.assert_array_equal(picture.to_rgba(picture.get_array())[0, :, 0], [0, 1])
+
+
+@pytest.mark.parametrize(
+    "draw, message",
+    [
+        (lambda: plots.images({}), "no picture to draw"),
+        (lambda: plots.images({"x": [1, 2]}), r"'x' has shape \(2,\), expected \(H, W\)"),
+        (lambda: plots.filters(X), r"`weight` has shape \(3, 3\), expected \(F, C, KH, KW\)"),
+        (
+            lambda: plots.matrix([1], role="weight", rows="r", columns="c"),
+            r"`values` has shape \(1,\), expected \(rows, columns\)",
+        ),
+        (
+            lambda: plots.matrix(X, role="blame", rows="r", columns="c"),
+            "no colour for 'blame'",
+        ),
+        (
+            lambda: plots.confusion_matrix([[1, 2]]),
+            r"`counts` has shape \(1, 2\), expected \(K, K\)",
+        ),
+        (
+            lambda: plots.curves([1], {}, xlabel="x", ylabel="y"),
+            "`series` is empty",
+        ),
+        (
+            lambda: plots.curves([1, 2], {"loss": [1]}, xlabel="x", ylabel="y"),
+            r"'loss' has shape \(1,\), expected \(2,\) as `x`",
+        ),
+        (
+            lambda: plots.number_grids(Grid("x", np.ones((2, 2, 2)))),
+            r"'x' has shape \(2, 2, 2\), expected \(rows, columns\)",
+        ),
+        (
+            lambda: plots.number_grids(Grid("x", np.ones(30))),
+            "30 cells in a row are too many for a page of 4.5 inches",
+        ),
+        (lambda: plots.number_grids("="), "no Grid among the items"),
+    ],
+)
+def test_says_what_is_wrong(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
