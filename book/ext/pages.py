@@ -1,0 +1,137 @@
+"""The look of the pages: theme, colours, formulas, descriptions, and the links out of the book."""
+
+import re
+import shutil
+from pathlib import Path
+
+import sphinxcontrib.katex
+from docutils import nodes
+from markupsafe import escape
+from pygments.formatters import HtmlFormatter
+from sphinx.util import logging
+
+from book import colab
+from book.frontend import NODE_BIN, NODE_MODULES
+from course_lib import palette
+from course_lib.web import once_per_page
+
+THEME = Path(__file__).parents[1] / "theme"
+CODE_COLOURS = {"light": "github-light-colorblind", "dark": "github-dark-colorblind"}
+STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css")
+DESCRIPTION_LENGTH = 160  # characters; search engines cut there
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(app, config):
+    sphinxcontrib.katex.NODEJS_BINARY = str(NODE_BIN / "node")
+    config.katex_js_path = str(NODE_MODULES / "katex" / "dist" / "katex.min.js")
+    config.katex_css_path = "katex/katex.min.css"
+
+
+def write_generated(app):
+    """Write the style sheets that have their source elsewhere, and KaTeX's fonts, for `_static`."""
+    folder = Path(app.outdir).parent / "generated"
+    shutil.rmtree(folder, ignore_errors=True)
+    katex = NODE_MODULES / "katex" / "dist"
+    (folder / "katex" / "fonts").mkdir(parents=True)
+    for font in katex.glob("fonts/*.woff2"):  # what every browser takes
+        shutil.copy(font, folder / "katex" / "fonts")
+    css = (katex / "katex.min.css").read_text(encoding="utf-8")
+    css = re.sub(r",url\(fonts/[^)]*\.(woff|ttf)\) format\(\"\w+\"\)", "", css)
+    (folder / "katex" / "katex.min.css").write_text(css, encoding="utf-8")
+    (folder / "colours.css").write_text(colours(), encoding="utf-8")
+    app.config.html_static_path.append(str(folder))
+    app.add_css_file("colours.css")
+
+
+def colours():
+    """The colours by meaning, and those of code, for both themes."""
+    rules = [palette.css()]
+    for theme, style in CODE_COLOURS.items():
+        formatter = HtmlFormatter(style=style)
+        for rule in formatter.get_style_defs(f'html[data-theme="{theme}"] .highlight').splitlines():
+            if re.search(r"\.highlight \.\w+ \{", rule):  # tokens only; the ground is book.css's
+                rules.append(re.sub(r" /\*.*?\*/", "", rule))
+    return "\n".join(rules)
+
+
+def complete_page(app, pagename, templatename, context, doctree):
+    body = context.get("body", "")
+    if 'class="katex-error"' in body:
+        problem = re.search(r'class="katex-error" title="([^"]*)"', body)
+        logger.warning("a formula is not TeX: %s", problem and problem[1], location=pagename)
+    body = once_per_page(body)
+    context["body"] = re.sub(
+        r'(<table class="docutils.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S
+    )
+    context["css_files"] = [
+        style
+        for style in context["css_files"]
+        if style.filename in STYLES and ("katex" not in style.filename or 'class="katex"' in body)
+    ]
+    if doctree and 'name="description"' not in context["metatags"]:
+        context["metatags"] += f'<meta name="description" content="{escape(description(doctree))}">'
+    source = Path(app.env.doc2path(pagename)) if doctree else Path()
+    context["notebook"] = source.suffix == ".ipynb"
+    context["launch"] = links(app.config.html_theme_options, pagename, source)
+
+
+def description(doctree):
+    """The first sentences of a page, as many as a search engine shows."""
+    text = next((p.astext() for p in doctree.findall(nodes.paragraph)), "")
+    text = re.sub(r"\s+", " ", text)
+    if len(text) <= DESCRIPTION_LENGTH:
+        return text
+    return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
+
+
+def links(options, pagename, source):
+    """Label and address of a page's places elsewhere; none while `repository.url` is empty."""
+    url, branch = options.get("repository_url", "").rstrip("/"), options.get("repository_branch")
+    if not url or not source.suffix:
+        return []
+    found = [("Edit this page", f"{url}/edit/{branch}/{pagename}{source.suffix}")]
+    if source.suffix == ".ipynb":
+        found += [
+            ("Open in Colab", colab.colab_address(url, f"colab/{source.name}")),
+            ("Open in Binder", colab.binder_address(url, branch, f"{pagename}.ipynb")),
+        ]
+    return found
+
+
+def write_colab_copies(app, exception):
+    options = app.config.html_theme_options
+    url = options.get("repository_url", "").rstrip("/")
+    folder = Path(app.outdir) / "colab"
+    shutil.rmtree(folder, ignore_errors=True)
+    if url and not exception:
+        folder.mkdir()
+        for docname in sorted(app.env.found_docs):
+            source = Path(app.env.doc2path(docname))
+            if source.suffix == ".ipynb":
+                text = source.read_text(encoding="utf-8")
+                copy = colab.colab_copy(text, url, options["repository_branch"])
+                (folder / source.name).write_text(copy, encoding="utf-8")
+
+
+def finish_site(app, exception):
+    """Make the root page the site's front door, and drop pages that are no longer in the book."""
+    if exception:
+        return
+    site = Path(app.outdir)
+    shutil.copy(site / f"{app.config.root_doc}.html", site / "index.html")
+    current = {site / f"{name}.html" for name in {*app.env.found_docs, "search", "index"}}
+    for page in set(site.rglob("*.html")) - current:
+        page.unlink()
+
+
+def setup(app):
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it, we do not load it
+    app.add_html_theme("book", str(THEME))
+    app.connect("config-inited", prepare)
+    app.connect("builder-inited", write_generated)
+    app.connect("html-page-context", complete_page)
+    app.connect("build-finished", write_colab_copies)
+    app.connect("build-finished", finish_site)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
