@@ -1,0 +1,78 @@
+/* The base of every interactive figure of the course.
+ *
+ * A figure is a custom element. It reads its data from the attribute `data-figure`, draws itself in
+ * a shadow root, out of reach of the page's own styles, and says in words what it shows in a live
+ * region. What stands inside the element is its static form: a page without scripts shows that,
+ * and so does paper.
+ */
+"use strict";
+
+globalThis.courseFigures = globalThis.courseFigures || (() => {
+  const styles = {};  // part -> css, filled in by the scripts of the parts
+
+  /** Make an element: node("p", { class: "text" }, "words", otherNode). */
+  function node(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (value === true) made.setAttribute(name, "");
+      else if (value !== false && value !== undefined) made.setAttribute(name, value);
+    }
+    made.append(...children);
+    return made;
+  }
+
+  /** Write a number as people do: 7, −4, 0.333. */
+  function number(value) {
+    const text = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
+    return text.replace("-", "\u2212");
+  }
+
+  /** A number inside a product: 2, but (−4). */
+  function factor(value) {
+    return value < 0 ? `(${number(value)})` : number(value);
+  }
+
+  /** "1 output", "3 outputs". */
+  function count(n, word) {
+    return `${n} ${word}${n === 1 ? "" : "s"}`;
+  }
+
+  /** A labelled slider over whole numbers that shows its value; `onmove(value)` hears of moves. */
+  function slider({ label, min, max, value, onmove }) {
+    const shown = node("output", {}, String(value));
+    const input = node("input", { type: "range", min, max, step: 1, value, oninput: () => {
+      shown.textContent = input.value;
+      onmove(Number(input.value));
+    } });
+    return { input, shown, element: node("label", { class: "slider" }, `${label} `, input, shown) };
+  }
+
+  class Figure extends HTMLElement {
+    connectedCallback() {
+      if (this.shadowRoot) return;  // moved within the page
+      const root = this.attachShadow({ mode: "open" });
+      this.stage = node("div", { class: "stage", role: "group", "aria-label": this.label });
+      this.status = node("p", { class: "unseen", role: "status", "aria-live": "polite" });
+      root.append(
+        node("style", {}, ["figure", ...this.sheets].map((name) => styles[name] || "").join("\n")),
+        this.stage,
+        this.status,
+        node("div", { class: "on-paper" }, node("slot")),
+      );
+      this.build(JSON.parse(this.dataset.figure));
+    }
+
+    /** Say the state of the figure in words. */
+    say(text) {
+      this.status.textContent = text;
+    }
+  }
+
+  /** Define an element, unless the page has it; `make(courseFigures)` returns its class. */
+  function define(tag, make) {
+    if (!customElements.get(tag)) customElements.define(tag, make(globalThis.courseFigures));
+  }
+
+  return { Figure, count, define, factor, node, number, slider, styles };
+})();

@@ -1,0 +1,90 @@
+"""What every interactive figure is on the Python side: data, a fallback, and the parts it loads."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+
+from course_lib import palette
+
+ELEMENTS = files(__package__) / "elements"
+PART = re.compile(r'<(style|script) data-course-part="([\w-]+)">.*?</\1>\n?', re.DOTALL)
+
+
+@dataclass(frozen=True, repr=False)
+class Figure:
+    """An interactive figure: one custom element with all that it needs.
+
+    Its HTML is complete in itself: colours, scripts, data, and inside the element a static form
+    of the same numbers, which is what paper and pages without scripts show. A script defines
+    what it brings only where the page does not have it yet, so that any number of figures, in
+    any order, get along.
+    """
+
+    tag: str
+    """Name of the custom element, ``course-...``."""
+    parts: tuple[str, ...]
+    """The files of ``elements/``, without their endings, in the order in which they load."""
+    data: dict
+    """What the element draws, as JSON."""
+    fallback: str = field(repr=False)
+    """HTML with the same numbers, for paper and for pages without scripts."""
+    text: str
+    """The same in plain text."""
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_html_(self):
+        scripts = "".join(_script(part) for part in self.parts)
+        # Without this attribute JupyterLab takes the arrow keys for its own.
+        return (
+            f'<style data-course-part="palette">{palette.css()}</style>\n{scripts}'
+            f"<{self.tag} data-figure='{_attribute(self.data)}' data-lm-suppress-shortcuts>\n"
+            f"{self.fallback}\n</{self.tag}>"
+        )
+
+
+def once_per_page(html: str) -> str:
+    """Drop from a page the parts that an earlier figure of it has brought already.
+
+    Parameters
+    ----------
+    html : str
+        A page, or the body of one, with any number of figures.
+
+    Returns
+    -------
+    str
+        The same page, each shared script and style only where it comes first.
+    """
+    seen = set()
+
+    def keep_first(match):
+        if match[0] in seen:
+            return ""
+        seen.add(match[0])
+        return match[0]
+
+    return PART.sub(keep_first, html)
+
+
+def _script(part):
+    """One part as a script: its code and, where it has any, the styles for its shadow root."""
+    code = (ELEMENTS / f"{part}.js").read_text("utf-8")
+    sheet = ELEMENTS / f"{part}.css"
+    if sheet.is_file():
+        code += f'courseFigures.styles["{part}"] = {_json(sheet.read_text("utf-8"))};\n'
+    return f'<script data-course-part="{part}">\n{code}</script>\n'
+
+
+def _json(value):
+    """JSON that no HTML parser takes for the end of a script."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("</", r"<\/")
+
+
+def _attribute(data):
+    """JSON for an attribute in single quotes, so that its own double quotes stay short."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return escape(text, quote=False).replace("'", "&#39;")
