@@ -8,6 +8,7 @@ The checks take arrays of any framework (NumPy, PyTorch): they read `shape`, `nd
 """
 
 from numbers import Integral
+from typing import NamedTuple
 
 
 def check_shapes(where, **named):
@@ -109,6 +110,52 @@ def check_array(where, name, array):
 def dtype_name(dtype):
     """Name of a NumPy or PyTorch dtype without its framework, for example ``float32``."""
     return str(dtype).removeprefix("torch.")
+
+
+class Geometry(NamedTuple):
+    """How windows lie on images: four pairs (rows, columns), in pixels; `output` in windows."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    output: tuple[int, int]
+
+
+def conv_geometry(where, x, kernel_size, stride, padding):
+    """Check how windows of `kernel_size` are to slide over images `x` ``(N, C, H, W)``.
+
+    Returns
+    -------
+    Geometry
+
+    Raises
+    ------
+    TypeError
+        If a size is neither an int nor a pair of ints.
+    ValueError
+        If a size is too small, or a window does not fit the padded image.
+    """
+    kernel = pair(where, "kernel_size", kernel_size, least=1)
+    stride = pair(where, "stride", stride, least=1)
+    padding = pair(where, "padding", padding, least=0)
+    axes = zip(x.shape[2:], kernel, stride, padding, strict=True)
+    return Geometry(kernel, stride, padding, tuple(output_size(where, *axis) for axis in axes))
+
+
+def pool_geometry(where, x, kernel_size, stride, padding):
+    """As :func:`conv_geometry`, for pooling: a `stride` of None means that of the kernel.
+
+    Raises, besides, a ValueError if the padding is more than half the kernel, since a window could
+    then lie outside the image altogether.
+    """
+    stride = kernel_size if stride is None else stride
+    geometry = conv_geometry(where, x, kernel_size, stride, padding)
+    if any(2 * p > k for p, k in zip(geometry.padding, geometry.kernel, strict=True)):
+        raise ValueError(
+            f"{where}: `padding` is {padding!r}, expected at most half of `kernel_size`, "
+            f"{kernel_size!r}, so that every window sees a pixel"
+        )
+    return geometry
 
 
 def pair(where, name, value, *, least):

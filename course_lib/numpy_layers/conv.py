@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from course_lib.numpy_layers.windows import windows, windows_adjoint
-from course_lib.shapes import check_floats, check_gradient, check_shapes, output_size, pair
+from course_lib.numpy_layers.windows import columns, columns_adjoint
+from course_lib.shapes import check_floats, check_gradient, check_shapes, conv_geometry, pair
 
 
 def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
@@ -42,16 +42,15 @@ def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
     """
     check_shapes("conv2d", x=(x, "N C H W"), weight=(weight, "F C KH KW"), bias=(bias, "F"))
     check_floats("conv2d", x=x, weight=weight, bias=bias)
-    (N, C, H, W), (F, _, KH, KW) = x.shape, weight.shape
-    SH, SW = pair("conv2d", "stride", stride, least=1)
-    PH, PW = pair("conv2d", "padding", padding, least=0)
-    HO = output_size("conv2d", H, KH, SH, PH)
-    WO = output_size("conv2d", W, KW, SW, PW)
+    (N, C, _, _), (F, _, KH, KW) = x.shape, weight.shape
+    geometry = conv_geometry("conv2d", x, (KH, KW), stride, padding)
+    HO, WO = geometry.output
 
-    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
-    cols = windows(x_pad, (KH, KW), (SH, SW)).reshape(N, C * KH * KW, HO * WO)
-    y = weight.reshape(F, C * KH * KW) @ cols + bias[:, None]
-    return y.reshape(N, F, HO, WO), (x, weight, (SH, SW), (PH, PW))
+    kernels = weight.reshape(F, C * KH * KW)
+    y = np.empty((N, F, HO * WO), x.dtype)
+    for images, places, cols in columns(x, geometry):
+        y[images, :, places] = kernels @ cols + bias[:, None]
+    return y.reshape(N, F, HO, WO), (x, weight, geometry)
 
 
 def conv2d_backward(dy, cache):
@@ -80,20 +79,18 @@ def conv2d_backward(dy, cache):
     TypeError, ValueError
         If `dy` has not the precision or the shape of `y`.
     """
-    x, weight, (SH, SW), (PH, PW) = cache
-    (N, C, H, W), (F, _, KH, KW) = x.shape, weight.shape
-    HO = output_size("conv2d", H, KH, SH, PH)
-    WO = output_size("conv2d", W, KW, SW, PW)
+    x, weight, geometry = cache
+    (N, C, _, _), (F, _, KH, KW) = x.shape, weight.shape
+    HO, WO = geometry.output
     check_gradient("conv2d_backward", dy, (N, F, HO, WO), x.dtype)
 
-    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
-    cols = windows(x_pad, (KH, KW), (SH, SW)).reshape(N, C * KH * KW, HO * WO)
+    kernels = weight.reshape(F, C * KH * KW)
     dy = dy.reshape(N, F, HO * WO)
-    dbias = dy.sum(axis=(0, 2))
-    dweight = (dy @ cols.swapaxes(1, 2)).sum(axis=0).reshape(weight.shape)
-    dcols = weight.reshape(F, C * KH * KW).T @ dy
-    dx_pad = windows_adjoint(dcols.reshape(N, C, KH, KW, HO, WO), x_pad.shape, (SH, SW))
-    return dx_pad[:, :, PH : PH + H, PW : PW + W], dweight, dbias
+    dkernels = np.zeros_like(kernels)
+    for images, places, cols in columns(x, geometry):
+        dkernels += (dy[images, :, places] @ cols.swapaxes(1, 2)).sum(axis=0)
+    dx = columns_adjoint(lambda images, places: kernels.T @ dy[images, :, places], x, geometry)
+    return dx, dkernels.reshape(weight.shape), dy.sum(axis=(0, 2))
 
 
 class Conv2d:

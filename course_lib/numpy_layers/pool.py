@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from course_lib.numpy_layers.windows import windows, windows_adjoint
-from course_lib.shapes import check_floats, check_gradient, check_shapes, output_size, pair
+from course_lib.numpy_layers.windows import blocks, crop, pad, taps
+from course_lib.shapes import check_floats, check_gradient, check_shapes, pool_geometry
 
 
 def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
@@ -36,15 +36,29 @@ def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     ValueError
         If `x` has not four axes, a window does not fit, or would see nothing but padding.
     """
+    check_shapes("max_pool2d", x=(x, "N C H W"))
+    check_floats("max_pool2d", x=x)
     geometry = pool_geometry("max_pool2d", x, kernel_size, stride, padding)
-    (KH, KW), (SH, SW), (PH, PW), (HO, WO) = geometry
-    N, C, _, _ = x.shape
 
-    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)), constant_values=-np.inf)
-    cols = windows(x_pad, (KH, KW), (SH, SW)).reshape(N, C, KH * KW, HO, WO)
-    source = cols.argmax(axis=2)  # place of the maximum in its window, 0 .. KH*KW - 1
-    y = np.take_along_axis(cols, source[:, :, None], axis=2)[:, :, 0]
-    return y, (source, x.shape, x.dtype, geometry)
+    (KH, KW), (SH, SW), padding, (HO, WO) = geometry
+
+    x_pad = pad(x, padding, -np.inf)
+    N, C, HP, WP = x_pad.shape
+    planes = x_pad.reshape(N * C, HP, WP)
+    y = np.empty((N * C, HO, WO), x.dtype)
+    source = np.empty(y.shape, np.intp)  # pixel of each maximum: y == x_pad.ravel()[source]
+    corner = SH * WP * np.arange(HO)[:, None] + SW * np.arange(WO)  # first pixel of each window
+    offset = HP * WP * np.arange(N * C)[:, None, None]  # first pixel of each plane
+    numbers = np.arange(KW, dtype=np.min_scalar_type(KH * WP))  # small integers are fast
+
+    for some in blocks(N * C, HP * WP):
+        # The maximum of each row of a window, then of those; `place` is its pixel in the window.
+        in_row = [tap.copy() for tap in taps(planes[some], geometry, axis=-1)]
+        row_max, place = first_max(in_row, numbers)
+        places = [u * WP + p for u, p in enumerate(taps(place, geometry, axis=-2))]
+        y[some], place = first_max(taps(row_max, geometry, axis=-2), places)
+        source[some] = place + corner + offset[some]
+    return y.reshape(N, C, HO, WO), (source.reshape(N, C, HO, WO), x, geometry)
 
 
 def max_pool2d_backward(dy, cache):
@@ -68,14 +82,12 @@ def max_pool2d_backward(dy, cache):
     TypeError, ValueError
         If `dy` has not the precision or the shape of `y`.
     """
-    source, (N, C, H, W), dtype, ((KH, KW), stride, (PH, PW), (HO, WO)) = cache
-    check_gradient("max_pool2d_backward", dy, (N, C, HO, WO), dtype)
+    source, x, geometry = cache
+    check_gradient("max_pool2d_backward", dy, source.shape, x.dtype)
 
-    place = np.arange(KH * KW)[:, None, None]
-    dcols = np.where(source[:, :, None] == place, dy[:, :, None], dy.dtype.type(0))
-    shape = N, C, H + 2 * PH, W + 2 * PW
-    dx_pad = windows_adjoint(dcols.reshape(N, C, KH, KW, HO, WO), shape, stride)
-    return dx_pad[:, :, PH : PH + H, PW : PW + W]
+    dx_pad = pad(np.zeros_like(x), geometry.padding)
+    np.add.at(dx_pad.reshape(-1), source.reshape(-1), dy.reshape(-1))  # += place by place
+    return crop(dx_pad, geometry.padding)
 
 
 def avg_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
@@ -88,12 +100,14 @@ def avg_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
 
     Parameters, results and errors as :func:`max_pool2d_forward`.
     """
+    check_shapes("avg_pool2d", x=(x, "N C H W"))
+    check_floats("avg_pool2d", x=x)
     geometry = pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
-    kernel, stride, (PH, PW), _ = geometry
+    KH, KW = geometry.kernel
 
-    x_pad = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
-    y = windows(x_pad, kernel, stride).mean(axis=(2, 3))
-    return y, (x.shape, x.dtype, geometry)
+    row = sum(taps(pad(x, geometry.padding), geometry, axis=-1))
+    y = sum(taps(row, geometry, axis=-2)) / (KH * KW)
+    return y, (x, geometry)
 
 
 def avg_pool2d_backward(dy, cache):
@@ -101,31 +115,30 @@ def avg_pool2d_backward(dy, cache):
 
     Parameters, results and errors as :func:`max_pool2d_backward`.
     """
-    (N, C, H, W), dtype, ((KH, KW), stride, (PH, PW), (HO, WO)) = cache
-    check_gradient("avg_pool2d_backward", dy, (N, C, HO, WO), dtype)
+    x, geometry = cache
+    (N, C, _, _), (KH, KW) = x.shape, geometry.kernel
+    check_gradient("avg_pool2d_backward", dy, (N, C, *geometry.output), x.dtype)
 
-    share = (dy / (KH * KW))[:, :, None, None]
-    dcols = np.broadcast_to(share, (N, C, KH, KW, HO, WO))
-    dx_pad = windows_adjoint(dcols, (N, C, H + 2 * PH, W + 2 * PW), stride)
-    return dx_pad[:, :, PH : PH + H, PW : PW + W]
+    dx_pad = pad(np.zeros_like(x), geometry.padding)
+    drow = np.zeros((*dx_pad.shape[:3], geometry.output[1]), x.dtype)
+    for tap in taps(drow, geometry, axis=-2):
+        tap += dy / (KH * KW)
+    for tap in taps(dx_pad, geometry, axis=-1):
+        tap += drow
+    return crop(dx_pad, geometry.padding)
 
 
-def pool_geometry(where, x, kernel_size, stride, padding):
-    """Check the arguments of a pooling; return its kernel, stride, padding and output size."""
-    check_shapes(where, x=(x, "N C H W"))
-    check_floats(where, x=x)
-    kernel = pair(where, "kernel_size", kernel_size, least=1)
-    stride = kernel if stride is None else pair(where, "stride", stride, least=1)
-    padding = pair(where, "padding", padding, least=0)
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(
-            f"{where}: `padding` is {padding}, expected at most half of `kernel_size` {kernel}, "
-            f"so that every window sees a pixel"
-        )
-    output = tuple(
-        output_size(where, *axis) for axis in zip(x.shape[2:], kernel, stride, padding, strict=True)
-    )
-    return kernel, stride, padding, output
+def first_max(taps, places):
+    """Return the maximum of the `taps`, and the place of the first tap that attains it.
+
+    The arrays `taps` all have one shape; `places` are numbers, or arrays of that shape, that grow
+    from tap to tap. A NaN stays a NaN.
+    """
+    best, place = taps[0].copy(), np.zeros(taps[0].shape, places[0].dtype) + places[0]
+    for tap, at in zip(taps[1:], places[1:], strict=True):
+        np.maximum(place, (tap > best) * at, out=place)  # places grow: the larger is the newer
+        np.maximum(best, tap, out=best)
+    return best, place
 
 
 class MaxPool2d:

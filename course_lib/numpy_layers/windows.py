@@ -1,25 +1,113 @@
-"""Sliding windows and their adjoint: the one idea under convolution and pooling."""
+"""Sliding windows and their adjoint: the one idea under convolution and pooling.
+
+A window sees ``KH * KW`` pixels. Looked at from the other side, one place ``(u, v)`` of the window
+sees, over all windows at once, a strided slice of the image. All functions here are slices of that
+kind, read from the image or added back into it. They take big batches apart, so that a block of
+columns stays in the processor's cache and never fills the memory.
+"""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+BLOCK = 2**18  # numbers in a block: 1 MB in float32, about what a core has for itself
 
-def windows(x, kernel, stride):
-    """Return a read-only view of all windows of the last two axes, ``(N, C, KH, KW, HO, WO)``."""
-    SH, SW = stride
-    view = sliding_window_view(x, kernel, axis=(-2, -1))[:, :, ::SH, ::SW]
+
+def windows(x_pad, geometry):
+    """Return a read-only view of all windows of padded images, ``(N, C, KH, KW, HO, WO)``."""
+    SH, SW = geometry.stride
+    view = sliding_window_view(x_pad, geometry.kernel, axis=(2, 3))[:, :, ::SH, ::SW]
     return view.transpose(0, 1, 4, 5, 2, 3)
 
 
-def windows_adjoint(g, shape, stride):
-    """Add windows `g` ``(N, C, KH, KW, HO, WO)`` back to where they were read from.
+def windows_adjoint(g, x_pad, geometry):
+    """Add windows `g` ``(N, C, KH, KW, HO, WO)`` into `x_pad`, where they were read from.
 
-    The transpose of :func:`windows`: ``<windows(x), g> == <x, windows_adjoint(g)>`` for all x, g.
+    The transpose of :func:`windows`: ``<windows(x), g> == <x, windows_adjoint(g)>`` for all x, g,
+    started from zeros.
     """
+    SH, SW = geometry.stride
     *_, KH, KW, HO, WO = g.shape
-    SH, SW = stride
-    x = np.zeros(shape, dtype=g.dtype)
     for u in range(KH):
         for v in range(KW):
-            x[:, :, u : u + SH * HO : SH, v : v + SW * WO : SW] += g[:, :, u, v]
-    return x
+            x_pad[:, :, u : u + SH * HO : SH, v : v + SW * WO : SW] += g[:, :, u, v]
+
+
+def columns(x, geometry):
+    """Yield the windows of images `x` as the columns of matrices ("im2col"), block by block.
+
+    Yields
+    ------
+    images, places : slice
+        Of the batch, and of the ``HO * WO`` places of a window in an image, row by row.
+    cols : ndarray, shape (images, C * KH * KW, places)
+    """
+    (KH, KW), _, padding, (HO, WO) = geometry
+    K = x.shape[1] * KH * KW
+    for images in blocks(len(x), K * HO * WO):
+        view = windows(pad(x[images], padding), geometry)
+        for rows in blocks(HO, K * WO):
+            places = slice(rows.start * WO, rows.stop * WO)
+            cols = view[..., rows, :].reshape(len(view), K, places.stop - places.start)
+            yield images, places, cols
+
+
+def columns_adjoint(dcols, x, geometry):
+    """Add columns back to where :func:`columns` read them ("col2im").
+
+    Parameters
+    ----------
+    dcols : callable
+        ``dcols(images, places)`` gives the columns of a block, shaped as `cols` above.
+    x : ndarray, shape (N, C, H, W)
+        The images; only their shape and dtype matter.
+    geometry : Geometry
+
+    Returns
+    -------
+    dx : ndarray, shape (N, C, H, W)
+    """
+    (KH, KW), (SH, _), padding, (HO, WO) = geometry
+    C = x.shape[1]
+    dx = np.empty_like(x)
+    for images in blocks(len(x), C * KH * KW * HO * WO):
+        dx_pad = pad(np.zeros_like(x[images]), padding)
+        for rows in blocks(HO, C * KH * KW * WO):
+            g = dcols(images, slice(rows.start * WO, rows.stop * WO))
+            g = g.reshape(len(dx_pad), C, KH, KW, rows.stop - rows.start, WO)
+            windows_adjoint(g, dx_pad[:, :, rows.start * SH :], geometry)
+        dx[images] = crop(dx_pad, padding)
+    return dx
+
+
+def taps(x, geometry, axis):
+    """Return what each place of a window sees along one axis, -2 or -1: strided slices of `x`.
+
+    Entry k holds the pixel k of all windows, ``KH`` or ``KW`` views in all.
+    """
+    step, count = geometry.stride[axis], geometry.output[axis]
+    pixels = [slice(k, k + step * count, step) for k in range(geometry.kernel[axis])]
+    return [x[..., p, :] if axis == -2 else x[..., p] for p in pixels]
+
+
+def pad(x, padding, value=0):
+    """Surround images with `value`; without padding, return `x` itself."""
+    PH, PW = padding
+    if PH == PW == 0:
+        return x
+    N, C, H, W = x.shape
+    x_pad = np.full((N, C, H + 2 * PH, W + 2 * PW), value, x.dtype)
+    crop(x_pad, padding)[...] = x
+    return x_pad
+
+
+def crop(x_pad, padding):
+    """Return the view of padded images without their padding."""
+    PH, PW = padding
+    return x_pad[:, :, PH : x_pad.shape[2] - PH, PW : x_pad.shape[3] - PW]
+
+
+def blocks(count, size):
+    """Yield slices over `count` items of `size` numbers each, about `BLOCK` numbers a slice."""
+    step = max(1, BLOCK // max(1, size))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
