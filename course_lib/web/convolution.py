@@ -5,14 +5,16 @@ and both gradients are sums over that list. The elements do the same arithmetic 
 ``elements/convolution.js``; here it fills the static form.
 """
 
-from html import escape
+from numbers import Integral
 
 import numpy as np
 
 from course_lib.web.figure import Figure
+from course_lib.web.tables import array_table, factor, nested, number, table
 
 MAX_SIZE = {"x": 8, "weight": 4}  # rows or columns: what a phone can show
-PARTS = ("figure", "grid", "convolution")
+SIDE_BY_SIDE = 'style="display: flex; flex-wrap: wrap; gap: 1em"'
+PARTS = ("figure", "grid", "sum", "convolution")
 
 
 def convolution_explorer(x, weight, *, dy=None, stride=1, padding=0):
@@ -45,9 +47,9 @@ def convolution_explorer(x, weight, *, dy=None, stride=1, padding=0):
         If a size does not fit, or a number is not finite.
     """
     x, weight, dy = _check("convolution_explorer", x, weight, dy, stride, padding)
-    return _figure(
-        "course-convolution-explorer", "convolution-explorer", x, weight, dy, stride, padding
-    )
+    sums = _sums_of_dx(x, weight, dy, stride, padding)
+    tag = "course-convolution-explorer"
+    return _figure(tag, x, weight, dy, stride, padding, sums)
 
 
 def backward_stepper(x, weight, dy, *, stride=1, padding=0):
@@ -72,7 +74,8 @@ def backward_stepper(x, weight, dy, *, stride=1, padding=0):
         As :func:`convolution_explorer`.
     """
     x, weight, dy = _check("backward_stepper", x, weight, dy, stride, padding)
-    return _figure("course-backward-stepper", "backward-stepper", x, weight, dy, stride, padding)
+    steps = _steps(x, weight, dy, stride, padding)
+    return _figure("course-backward-stepper", x, weight, dy, stride, padding, steps)
 
 
 def meetings(x_shape, weight_shape, stride, padding):
@@ -101,54 +104,58 @@ def _output_shape(x_shape, weight_shape, stride, padding):
     )
 
 
-def _figure(tag, part, x, weight, dy, stride, padding):
+def _figure(tag, x, weight, dy, stride, padding, details):
     y, dx, dweight = gradients(x, weight, dy, stride, padding)
     arrays = {
         "x, the input": x,
         "k, the weight": weight,
         "y, the output": y,
-        "dy, the gradient of the output": dy,
-        "dx, the gradient of the input": dx,
-        "dweight, the gradient of the weight": dweight,
+        "dy, the gradient of y": dy,
+        "dx, the gradient of x": dx,
+        "dweight, the gradient of k": dweight,
     }
-    data = {"x": x, "weight": weight, "dy": dy}
+    title = f"A convolution with stride {stride} and padding {padding}, and its gradients"
+    tables = "\n".join(array_table(caption, array) for caption, array in arrays.items())
+    texts = [f"{caption}:\n{np.array2string(array)}" for caption, array in arrays.items()]
     return Figure(
         tag=tag,
-        parts=(*PARTS, part),
-        data={name: _plain(array) for name, array in data.items()}
+        parts=(*PARTS, tag.removeprefix("course-")),
+        data={"x": _plain(x), "weight": _plain(weight), "dy": _plain(dy)}
         | {"stride": stride, "padding": padding},
-        fallback=_tables(arrays, stride, padding),
-        text=_text(arrays, stride, padding),
+        fallback=f"<p>{title}:</p>\n<div {SIDE_BY_SIDE}>\n{tables}\n</div>\n{details}",
+        text="\n".join([title, *texts]),
     )
 
 
-def _tables(arrays, stride, padding):
-    """The arrays as tables with captions, side by side where there is room."""
-    tables = "\n".join(_table(caption, array) for caption, array in arrays.items())
-    return (
-        f"<p>A convolution with stride {stride} and padding {padding}, and its gradients:</p>\n"
-        f'<div style="display: flex; flex-wrap: wrap; gap: 1em">\n{tables}\n</div>'
-    )
+def _sums_of_dx(x, weight, dy, stride, padding):
+    """A table with each pixel's gradient written out."""
+    products = {pixel: [] for pixel in np.ndindex(x.shape)}
+    for pixel, w, output in meetings(x.shape, weight.shape, stride, padding):
+        products[pixel].append(f"{factor(dy[output])}·{factor(weight[w])}")
+    _, dx, _ = gradients(x, weight, dy, stride, padding)
+    rows = [
+        (f"dx[{r}, {c}]", " + ".join(terms) or "no window", number(dx[r, c]))
+        for (r, c), terms in products.items()
+    ]
+    caption = "The gradient of each pixel: the sum of dy times the weight it met"
+    return table(caption, ("pixel", "sum", "gradient"), rows)
 
 
-def _table(caption, array):
-    head = "".join(f'<th scope="col">{c}</th>' for c in range(array.shape[1]))
-    rows = "".join(
-        f'<tr><th scope="row">{r}</th>{"".join(f"<td>{_number(v)}</td>" for v in row)}</tr>'
-        for r, row in enumerate(array)
-    )
-    return f"<table><caption>{escape(caption)}</caption><tr><td></td>{head}</tr>{rows}</table>"
-
-
-def _text(arrays, stride, padding):
-    named = (f"{caption}:\n{np.array2string(array)}" for caption, array in arrays.items())
-    return "\n".join([f"A convolution, stride {stride}, padding {padding}", *named])
-
-
-def _number(value):
-    """As the element writes it: whole numbers plain, others to three digits, a real minus sign."""
-    text = f"{value:.3g}" if value % 1 else f"{value:.0f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+def _steps(x, weight, dy, stride, padding):
+    """What each output adds to the gradients, and where they stand then, as a table."""
+    suffix = "_pad" if padding else ""
+    rows = []
+    for n, (i, j) in enumerate(np.ndindex(dy.shape), start=1):
+        window = ", ".join(
+            f"{p * stride}:{p * stride + k}" for p, k in zip((i, j), weight.shape, strict=True)
+        )
+        so_far = np.where(np.arange(dy.size).reshape(dy.shape) < n, dy, 0)
+        _, dx, dweight = gradients(x, weight, so_far, stride, padding)
+        value = number(dy[i, j])
+        adds = f"dx{suffix}[{window}] += {value} k; dweight += {value} x{suffix}[{window}]"
+        rows.append((f"dy[{i}, {j}] = {value}", adds, nested(dx), nested(dweight)))
+    headers = ("output", "adds", "dx then", "dweight then")
+    return table("Output by output", headers, rows)
 
 
 def _plain(array):
@@ -171,7 +178,7 @@ def _check(where, x, weight, dy, stride, padding):
             f"`x` with {x.shape}"
         )
     for name, value, allowed in [("stride", stride, range(1, 4)), ("padding", padding, range(3))]:
-        if value not in allowed:
+        if not isinstance(value, Integral) or value not in allowed:
             raise ValueError(
                 f"{where}: `{name}` is {value!r}, expected {', '.join(map(str, allowed))}"
             )

@@ -41,8 +41,8 @@ class Figure:
         # Without this attribute JupyterLab takes the arrow keys for its own.
         return (
             f'<style data-course-part="palette">{palette.css()}</style>\n{scripts}'
-            f"<{self.tag} data-figure='{_attribute(self.data)}' data-lm-suppress-shortcuts>\n"
-            f"{self.fallback}\n</{self.tag}>"
+            f'<{self.tag} data-lm-suppress-shortcuts="true" '
+            f"data-figure='{_attribute(self.data)}'>\n{self.fallback}\n</{self.tag}>"
         )
 
 

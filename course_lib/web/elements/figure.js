@@ -1,22 +1,22 @@
 /* The base of every interactive figure of the course.
  *
- * A figure is a custom element. It reads its data from the attribute `data-figure`, draws itself in
- * a shadow root, out of reach of the page's own styles, and says in words what it shows in a live
- * region. What stands inside the element is its static form: a page without scripts shows that,
- * and so does paper.
+ * A figure is a custom element. It reads its data from the attribute `data-figure`, draws itself
+ * in a shadow root, out of reach of the page's own styles, and says in words what it shows in a
+ * live region. What stands inside the element is its static form: a page without scripts shows
+ * that, and so does paper.
  */
 "use strict";
 
 globalThis.courseFigures = globalThis.courseFigures || (() => {
   const styles = {};  // part -> css, filled in by the scripts of the parts
 
-  /** Make an element: node("p", { class: "text" }, "words", otherNode). */
+  /** Make an element: node("p", { class: "text", onclick: listen }, "words", otherNode). */
   function node(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
       else if (value === true) made.setAttribute(name, "");
-      else if (value !== false && value !== undefined) made.setAttribute(name, value);
+      else if (value !== false) made.setAttribute(name, value);
     }
     made.append(...children);
     return made;
@@ -28,38 +28,35 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     return text.replace("-", "\u2212");
   }
 
-  /** A number inside a product: 2, but (−4). */
-  function factor(value) {
-    return value < 0 ? `(${number(value)})` : number(value);
-  }
-
   /** "1 output", "3 outputs". */
   function count(n, word) {
     return `${n} ${word}${n === 1 ? "" : "s"}`;
   }
 
-  /** A labelled slider over whole numbers that shows its value; `onmove(value)` hears of moves. */
-  function slider({ label, min, max, value, onmove }) {
-    const shown = node("output", {}, String(value));
-    const input = node("input", { type: "range", min, max, step: 1, value, oninput: () => {
-      shown.textContent = input.value;
-      onmove(Number(input.value));
-    } });
-    return { input, shown, element: node("label", { class: "slider" }, `${label} `, input, shown) };
+  /** A slider over whole numbers; `show(value)` sets it, `onmove(value)` hears of moves. */
+  function slider({ label, min, max, value, onmove, words = String }) {
+    const output = node("output", { for: label });
+    const input = node("input", { id: label, type: "range", min, max, value,
+      oninput: () => onmove(Number(input.value)) });
+    const show = (now) => {
+      input.value = now;
+      input.setAttribute("aria-valuetext", words(now));
+      output.textContent = words(now);
+    };
+    show(value);
+    const element = node("div", { class: "slider" }, node("label", { for: label }, label), input, output);
+    return { element, input, show };
   }
 
   class Figure extends HTMLElement {
     connectedCallback() {
       if (this.shadowRoot) return;  // moved within the page
       const root = this.attachShadow({ mode: "open" });
+      const css = ["figure", ...this.sheets].map((part) => styles[part]).join("\n");
       this.stage = node("div", { class: "stage", role: "group", "aria-label": this.label });
-      this.status = node("p", { class: "unseen", role: "status", "aria-live": "polite" });
-      root.append(
-        node("style", {}, ["figure", ...this.sheets].map((name) => styles[name] || "").join("\n")),
-        this.stage,
-        this.status,
-        node("div", { class: "on-paper" }, node("slot")),
-      );
+      this.status = node("p", { class: "unseen", role: "status" });
+      const onPaper = node("div", { class: "on-paper" }, node("slot"));
+      root.append(node("style", {}, css), this.stage, this.status, onPaper);
       this.build(JSON.parse(this.dataset.figure));
     }
 
@@ -74,5 +71,5 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     if (!customElements.get(tag)) customElements.define(tag, make(globalThis.courseFigures));
   }
 
-  return { Figure, count, define, factor, node, number, slider, styles };
+  return { Figure, count, define, node, number, slider, styles };
 })();

@@ -10,7 +10,7 @@
 courseFigures.Grid = courseFigures.Grid || (() => {
   const { node, number } = courseFigures;
 
-  const MOVES = {
+  const MOVES = {  // ([row, column], [rows, columns], with Control?) -> [row, column]
     ArrowUp: ([r, c]) => [r - 1, c],
     ArrowDown: ([r, c]) => [r + 1, c],
     ArrowLeft: ([r, c]) => [r, c - 1],
@@ -21,62 +21,75 @@ courseFigures.Grid = courseFigures.Grid || (() => {
   const clamp = (n, size) => Math.min(Math.max(n, 0), size - 1);
 
   return class Grid {
-    /**
-     * `name` as in the formulas ("dx"), `what` in words ("its gradient"), `role` a colour. A `bare`
-     * grid has no indices around it.
-     */
-    constructor({ name, what, role, onpick, focusable = false, bare = false }) {
-      Object.assign(this, { onpick, focusable, bare });
-      this.current = [0, 0];
-      this.title = node("span", { class: "what" }, what);
-      this.table = node("table", {
-        role: focusable ? "grid" : false,
-        "aria-label": `${name}, ${what}`,
-        onclick: (event) => this.#point(event, "focus"),
-        onpointerover: (event) => event.pointerType === "mouse" && this.#point(event),
-        onfocusin: (event) => this.#point(event),
-        onkeydown: (event) => this.#move(event),
-      });
-      this.board = node("div", { class: "board" }, this.table);
-      this.element = node("div", { class: "grid", style: `--role: var(--course-${role})` },
-        node("div", { class: "title" }, node("b", {}, name), " ", this.title), this.board);
+    /** Whether two positions [row, column] are one. */
+    static same(p, q) {
+      return p[0] === q[0] && p[1] === q[1];
     }
 
-    /** Lay out H x W cells with a ring of `padding` cells around. */
+    /** A cell as the formulas call it: dx[1, 2]. */
+    static at(name, [r, c]) {
+      return `${name}[${r}, ${c}]`;
+    }
+
+    /** Tell the style sheet how many columns stand beside one another, and in the widest grid. */
+    static fit(stage, columns) {
+      const widest = Math.max(...columns);
+      stage.style.setProperty("--columns", columns.reduce((sum, n) => sum + n));
+      stage.style.setProperty("--widest", widest);
+      stage.classList.toggle("wide-grids", widest > 6);
+    }
+
+    /**
+     * `name` as in the formulas ("dx"), `what` in words ("its gradient"), `role` a colour. A
+     * `bare` grid has no indices around it.
+     */
+    constructor({ name, what, role, onpick, focusable = false, bare = false }) {
+      Object.assign(this, { onpick, focusable, bare, current: [0, 0] });
+      this.table = node("table", {
+        role: focusable && "grid",
+        "aria-readonly": focusable && "true",
+        "aria-label": `${name}, ${what}`,
+        class: onpick ? "pickable" : "",
+        onclick: (event) => this.#point(event),
+        onfocusin: (event) => this.#point(event),
+        onpointerover: (event) => event.pointerType === "mouse" && this.#point(event),
+        onkeydown: (event) => this.#move(event),
+      });
+      this.what = node("span", { class: "what" }, what);
+      this.board = node("div", { class: "board" }, this.table);
+      this.element = node("div", { class: "grid", style: `--role: var(--course-${role})` },
+        node("div", { class: "title" }, node("b", {}, name), " ", this.what), this.board);
+    }
+
+    /** Lay out H x W cells, and around them a ring of `padding` cells. */
     resize([H, W], padding = 0) {
-      this.size = [H, W];
-      this.padding = padding;
-      this.current = [clamp(this.current[0], H), clamp(this.current[1], W)];
-      this.cells = new Map();
+      Object.assign(this, { size: [H, W], padding, cells: new Map() });
       const range = (n) => Array.from({ length: n + 2 * padding }, (_, k) => k - padding);
-      const rows = range(H).map((r) => node("tr", {},
-        ...this.#index("row", r, H), ...range(W).map((c) => this.#cell(r, c))));
       const head = node("tr", {}, node("td", { class: "index" }),
         ...range(W).flatMap((c) => this.#index("col", c, W)));
-      this.table.replaceChildren(...(this.bare ? [] : [node("thead", {}, head)]), node("tbody", {}, ...rows));
-      this.#rove();
+      const rows = range(H).map((r) => node("tr", {},
+        ...this.#index("row", r, H), ...range(W).map((c) => this.#cell(r, c))));
+      const heads = this.bare ? [] : [node("thead", {}, head)];
+      this.table.replaceChildren(...heads, node("tbody", {}, ...rows));
+      this.#rove(this.current);
     }
 
     /**
      * Draw every cell: look([r, c], inside) returns { value, states, tag, note }: a number (or
-     * text, or nothing), class names, a letter in the corner, and a small remark under the number.
+     * nothing), class names, a letter in the corner, and a small remark under the number.
      */
     paint(look) {
-      for (const cell of this.cells.values()) {
-        const { value, states = [], tag = "", note = "" } = look(cell.at, cell.inside);
-        const shown = typeof value === "number" ? number(value) : value || "";
-        cell.td.className = ["cell", cell.inside ? "inside" : "outside", ...states].join(" ");
-        cell.value.textContent = shown;
-        cell.tag.textContent = tag;
-        cell.note.textContent = note;
-        if (this.focusable && cell.inside) {
-          cell.td.setAttribute("aria-selected", String(states.includes("picked")));
-        }
+      for (const { td, parts, inside, at } of this.cells.values()) {
+        const { value, states = [], tag = "", note = "" } = look(at, inside);
+        const shown = value === undefined ? "" : number(value);
+        parts.value.textContent = shown;
+        parts.tag.textContent = tag;
+        parts.note.textContent = note;
+        td.className = ["cell", inside ? "inside" : "outside", ...states].join(" ");
+        td.classList.toggle("long", shown.length > 3);
+        if (states.includes("picked")) td.setAttribute("aria-current", "true");
+        else td.removeAttribute("aria-current");
       }
-    }
-
-    cell([r, c]) {
-      return this.cells.get(`${r},${c}`);
     }
 
     /** The header cell of row or column n; an empty one on the padding, none in a bare grid. */
@@ -89,21 +102,19 @@ courseFigures.Grid = courseFigures.Grid || (() => {
     #cell(r, c) {
       const [H, W] = this.size;
       const inside = r >= 0 && r < H && c >= 0 && c < W;
-      const [value, tag, note] = ["value", "tag", "note"].map((name) => node("span", { class: name }));
-      const td = node("td", { "data-at": `${r},${c}` }, tag, value, note);
-      this.cells.set(`${r},${c}`, { td, value, tag, note, inside, at: [r, c] });
+      const part = (name) => node("span", { class: name });
+      const parts = { tag: part("tag"), value: part("value"), note: part("note") };
+      const face = node("div", { class: "face" }, ...Object.values(parts));
+      const td = node("td", { "data-at": `${r},${c}` }, face);
+      this.cells.set(td.dataset.at, { td, parts, inside, at: [r, c] });
       return td;
     }
 
-    #point(event, focus) {
+    #point(event) {
       const td = event.target.closest("td.inside");
       if (!td || !this.onpick) return;
-      const at = td.dataset.at.split(",").map(Number);
-      if (focus && this.focusable) td.focus();
-      if (this.focusable && event.type !== "pointerover") {
-        this.current = at;
-        this.#rove();
-      }
+      const { at } = this.cells.get(td.dataset.at);
+      if (event.type !== "pointerover") this.#rove(at);
       this.onpick(at);
     }
 
@@ -111,17 +122,17 @@ courseFigures.Grid = courseFigures.Grid || (() => {
       const move = MOVES[event.key];
       if (!move || !this.focusable || event.altKey || event.metaKey) return;
       event.preventDefault();
-      const [r, c] = move(this.current, this.size, event.ctrlKey);
-      this.current = [clamp(r, this.size[0]), clamp(c, this.size[1])];
-      this.#rove();
-      this.cell(this.current).td.focus();
+      this.#rove(move(this.current, this.size, event.ctrlKey)).focus();
     }
 
-    #rove() {
-      if (!this.focusable) return;
-      for (const { td, at, inside } of this.cells.values()) {
-        if (inside) td.tabIndex = String(at) === String(this.current) ? 0 : -1;
+    /** Make the cell at (or, beyond the edge, next to) `position` the one that Tab reaches. */
+    #rove([r, c]) {
+      this.current = [clamp(r, this.size[0]), clamp(c, this.size[1])];
+      const chosen = this.cells.get(String(this.current)).td;
+      if (this.focusable) {
+        for (const { td, inside } of this.cells.values()) if (inside) td.tabIndex = td === chosen ? 0 : -1;
       }
+      return chosen;
     }
   };
 })();
