@@ -43,7 +43,9 @@ def build(source=ROOT):
     BuildError
         If anything is wrong with any page.
     """
-    from jupyter_book.sphinx import build_sphinx  # slow to import: after the npm packages are there
+    # jsonschema loads a grammar of addresses, which takes 1.5 s and which no book needs.
+    sys.modules.setdefault("rfc3987_syntax", None)
+    from jupyter_book.sphinx import build_sphinx
 
     source = Path(source).resolve()
     site = source / "_build" / "html"
@@ -87,7 +89,7 @@ def prepare_kernels(source):
     # about its connection to itself; what a cell prints is not touched.
     profile = source / "_build" / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
-    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 50\n")
     os.environ["IPYTHONDIR"] = str(profile.parent)
 
 
@@ -97,6 +99,8 @@ def explain(complaints, source):
     for line in complaints.splitlines():
         line = re.sub(r"\x1b\[[\d;]*m", "", line).replace(f"{source}{os.sep}", "").strip()
         line = re.sub(r"^([^ ]+?)(?:\.rst)?: (?:WARNING|ERROR|CRITICAL): ", r"\1: ", line)
+        # myst-nb counts the lines of cell 3 from 30001 on.
+        line = re.sub(r"(?<=\.ipynb):(\d+)\d{4}(?=:)", r", cell \1", line)
         if line and line not in kept:
             kept.append(line)
     return "\n".join(f"  {line}" for line in kept)

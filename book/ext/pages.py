@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import sphinxcontrib.katex
@@ -16,8 +17,10 @@ from course_lib import palette
 from course_lib.web import once_per_page
 
 THEME = Path(__file__).parents[1] / "theme"
-CODE_COLOURS = {"light": "github-light-colorblind", "dark": "github-dark-colorblind"}
+CODE_COLOURS = {"light": "a11y-high-contrast-light", "dark": "github-dark-colorblind"}
 STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css")
+# What KaTeX makes of a formula that it cannot read, and of a macro that it does not know.
+NOT_TEX = re.compile(r'class="katex-error" title="([^"]*)"|style="color:#cc0000;?">([^<]*)<')
 DESCRIPTION_LENGTH = 160  # characters; search engines cut there
 
 logger = logging.getLogger(__name__)
@@ -58,10 +61,10 @@ def colours():
 
 def complete_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
-    if 'class="katex-error"' in body:
-        problem = re.search(r'class="katex-error" title="([^"]*)"', body)
-        logger.warning("a formula is not TeX: %s", problem and problem[1], location=pagename)
-    body = once_per_page(body)
+    for title, macro in NOT_TEX.findall(body):
+        logger.warning("a formula is not TeX: %s", unescape(title or macro), location=pagename)
+    # On a <div>, the role that docutils gives to a reference is none; it stands in a list.
+    body = once_per_page(body).replace('role="doc-biblioentry"', 'role="listitem"')
     context["body"] = re.sub(
         r'(<table class="docutils.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S
     )

@@ -1,0 +1,182 @@
+"""The parts of the build that are functions: figures, links, descriptions, colours, references."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from docutils import nodes
+from pybtex.database import parse_file
+from pygments.styles import get_style_by_name
+
+from book.build import explain
+from book.colab import binder_address, colab_address, colab_copy
+from book.ext.figures import inline, says_what_it_shows
+from book.ext.pages import CODE_COLOURS, THEME, description, links
+
+ROOT = Path(__file__).parents[2]
+URL = "https://github.com/someone/course"
+
+SVG = """<?xml version="1.0"?>
+<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+     width="36pt" height="18pt" viewBox="0 0 36 18">
+ <metadata>who made it</metadata>
+ <defs><style type="text/css">*{stroke-linejoin: round}</style></defs>
+ <defs><path id="m1" d="M0 0"/><clipPath id="c1"><path d="M0 0"/></clipPath></defs>
+ <g id="axes" clip-path="url(#c1)" style="fill: url(#c1)"><use xlink:href="#m1"/></g>
+</svg>"""
+
+
+def test_an_inlined_figure_keeps_to_itself():
+    svg = inline(SVG, 'Two "bars" & a line', "f1-")
+    assert svg.startswith("<svg ")
+    assert 'role="img" aria-label="Two &quot;bars&quot; &amp; a line"' in svg
+    assert set(re.findall(r'id="([^"]+)"', svg)) == {"f1-m1", "f1-c1", "f1-axes"}
+    assert svg.count("url(#f1-c1)") == 2
+    assert 'xlink:href="#f1-m1"' in svg
+    assert "<style" not in svg, "its rules would reach the whole page"
+    assert "who made it" not in svg
+
+
+def test_an_inlined_figure_has_its_size_in_pixels():
+    root = inline(SVG, "", "").split(">")[0]
+    assert ' width="48"' in root
+    assert " height=" not in root
+    assert 'viewBox="0 0 36 18"' in root
+
+
+@pytest.mark.parametrize(
+    "alt,good",
+    [("A curve that falls", True), ("", False), ("  ", False), ("../x/figure.svg", False)],
+)
+def test_says_what_it_shows(alt, good):
+    assert says_what_it_shows(nodes.image(alt=alt)) is good
+    assert says_what_it_shows(nodes.image()) is False
+
+
+def test_description_ends_between_words():
+    page = nodes.section("", nodes.paragraph("", "Some words " * 30), nodes.paragraph("", "More."))
+    assert description(page) == ("Some words " * 14 + "Some …")
+    assert description(nodes.section("", nodes.paragraph("", "Short\none."))) == "Short one."
+    assert description(nodes.section()) == ""
+
+
+def test_no_repository_no_links():
+    options = {"repository_url": "", "repository_branch": "main"}
+    assert links(options, "lectures/03-x", Path("lectures/03-x.ipynb")) == []
+
+
+def test_one_setting_makes_the_links():
+    options = {"repository_url": f"{URL}/", "repository_branch": "main"}
+    assert links(options, "search", Path()) == []
+    assert links(options, "intro", Path("/a/intro.md")) == [
+        ("Edit this page", f"{URL}/edit/main/intro.md")
+    ]
+    assert dict(links(options, "lectures/03-x", Path("/a/lectures/03-x.ipynb"))) == {
+        "Edit this page": f"{URL}/edit/main/lectures/03-x.ipynb",
+        "Open in Colab": colab_address(URL, "colab/03-x.ipynb"),
+        "Open in Binder": binder_address(URL, "main", "lectures/03-x.ipynb"),
+    }
+
+
+def test_addresses():
+    assert colab_address(f"{URL}.git", "colab/03-x.ipynb") == (
+        "https://colab.research.google.com/github/someone/course/blob/gh-pages/colab/03-x.ipynb"
+    )
+    assert binder_address(URL, "main", "lectures/03-x.ipynb") == (
+        "https://mybinder.org/v2/gh/someone/course/main?urlpath=lab%2Ftree%2Flectures%2F03-x.ipynb"
+    )
+
+
+def test_the_colab_copy_installs_the_library_first():
+    original = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("# É"),
+            nbformat.v4.new_code_cell("import course_lib", execution_count=3),
+            nbformat.v4.new_code_cell("1 + 1"),
+        ]
+    )
+    copy = nbformat.reads(colab_copy(nbformat.writes(original), URL, "v1"), as_version=4)
+    nbformat.validate(copy)
+    assert [cell.cell_type for cell in copy.cells] == ["markdown", "code", "code", "code"]
+    assert f'%pip install -q "gradients-to-detectors @ git+{URL}@v1"' in copy.cells[1].source
+    assert copy.cells[2].source == "import course_lib"
+    assert copy.cells[2].execution_count is None
+    assert copy.cells[0].source == "# É"
+
+
+def test_the_setting_reaches_the_pages(tiny_book):
+    config = (ROOT / "_config.yml").read_text()
+    assert '\n  url: ""\n' in config, "no public address yet: the pages have no links to it"
+    tiny_book.write("_config.yml", config.replace('url: ""', f"url: {URL}", 1))
+    tiny_book.chapter(("one", "1 + 1"))
+    done = tiny_book.build()
+    assert done.returncode == 0, done.stderr
+    page = tiny_book.page()
+    for label in ("Edit this page", "Open in Colab", "Open in Binder"):
+        assert label in page
+    copy = tiny_book.folder / "_build" / "html" / "colab" / "07-tiny.ipynb"
+    assert URL in json.loads(copy.read_text())["cells"][1]["source"][1]
+
+
+def test_chapters_keep_the_number_of_their_file(tiny_book):
+    tiny_book.chapter("## A section\n\n$$1 = 1$$ (eq-one)\n\n{eq}`eq-one` stands here.")
+    done = tiny_book.build()
+    assert done.returncode == 0, done.stderr
+    page = re.sub(r"<[^>]+>", "", tiny_book.page())
+    assert "7\u2002A tiny chapter" in page
+    assert "7.1\u2002A section" in page
+    assert "(7.1) stands here" in page
+
+
+def test_explain_says_each_thing_once_and_where():
+    said = (
+        "\x1b[91m/b/lectures/03-x.ipynb:30002: WARNING: undefined label: 'a'\x1b[39m\n"
+        "/b/lectures/03-x.ipynb:30002: WARNING: undefined label: 'a'\n"
+        "/b/lectures/03-x.rst: WARNING: cell 2 failed\n"
+    )
+    assert explain(said, Path("/b")).splitlines() == [
+        "  lectures/03-x.ipynb, cell 3: undefined label: 'a'",
+        "  lectures/03-x: cell 2 failed",
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_can_be_read(theme):
+    css = (THEME / "static" / "book.css").read_text()
+    grounds = dict(zip(("light", "dark"), re.findall(r"--raised: (#\w{6})", css), strict=False))
+    style = get_style_by_name(CODE_COLOURS[theme])
+    for token, look in style:
+        if look["color"]:
+            ratio = contrast(f"#{look['color']}", grounds[theme])
+            assert ratio >= 4.5, f"{token} {look['color']} on {grounds[theme]}: {ratio:.2f}"
+
+
+def contrast(a, b):
+    """WCAG 2.2, "contrast ratio"."""
+    darker, lighter = sorted(map(luminance, (a, b)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+REFERENCES = parse_file(ROOT / "book" / "references.bib").entries
+
+
+@pytest.mark.parametrize("key", sorted(REFERENCES))
+def test_a_reference_can_be_found(key):
+    entry = REFERENCES[key]
+    assert re.fullmatch(r"[a-z]+\d{4}", key)
+    assert key.endswith(entry.fields["year"])
+    found = {
+        "doi": re.fullmatch(r"10\.\d{4,}/\S+", entry.fields.get("doi", "")),
+        "eprint": re.fullmatch(r"\d{4}\.\d{4,5}", entry.fields.get("eprint", "")),
+        "url": re.fullmatch(r"https://\S+", entry.fields.get("url", "")),
+    }
+    assert any(found.values()), f"{key} needs a DOI, an arXiv number or an address"
