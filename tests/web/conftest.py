@@ -22,6 +22,7 @@ def show(browser):
 
     def open_page(*figures, theme="light", width=1280, body=None, **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
@@ -44,28 +45,39 @@ class Grid:
         self.table = figure.locator(f'table[aria-label^="{name},"]')
 
     def cell(self, position):
-        return self.table.locator(f'td.inside[data-at="{position[0]},{position[1]}"]')
+        row, column = position
+        return self.table.locator(f'td.inside[data-at="{row},{column}"]')
 
     def values(self):
         """What the cells show, as numbers; nan where a cell is empty."""
-        rows = self.table.locator("tr:has(td.inside)").all()
-        texts = [row.locator("td.inside .value").all_inner_texts() for row in rows]
-        return np.array([[as_number(text) for text in row] for row in texts])
+        cells = self._cells()
+        rows, columns = max(cells)
+        texts = (cells[row, column]["value"] for row, column in sorted(cells))
+        return np.reshape([as_number(text) for text in texts], (rows + 1, columns + 1))
 
     def marked(self, state):
-        """The positions that are in a state, such as "touched"."""
-        cells = self.table.locator(f"td.inside.{state}").all()
-        return {tuple(map(int, cell.get_attribute("data-at").split(","))) for cell in cells}
+        """The positions in a state, such as "touched"."""
+        return {at for at, cell in self._cells().items() if state in cell["states"]}
 
     def corners(self, name):
-        """The texts in the corners of the cells ("tag" or "note"), by position."""
-        cells = self.table.locator(f"td.inside:has(.{name}:not(:empty))").all()
-        return {
-            tuple(map(int, cell.get_attribute("data-at").split(","))): cell.locator(
-                f".{name}"
-            ).inner_text()
-            for cell in cells
-        }
+        """The texts in the corners of the cells, "tag" or "note", by position."""
+        return {at: cell[name] for at, cell in self._cells().items() if cell[name]}
+
+    def _cells(self):
+        found = self.table.evaluate(CELLS)
+        return {tuple(map(int, cell["at"].split(","))): cell for cell in found}
+
+
+CELLS = """table => [...table.querySelectorAll("td.inside")].map((td) => {
+  const text = (name) => td.querySelector(`.${name}`).textContent;
+  return {
+    at: td.dataset.at,
+    states: [...td.classList],
+    value: text("value"),
+    tag: text("tag"),
+    note: text("note"),
+  };
+})"""
 
 
 def as_number(text):

@@ -52,7 +52,9 @@ courseFigures.Grid = courseFigures.Grid || (() => {
         class: onpick ? "pickable" : "",
         onclick: (event) => this.#point(event),
         onfocusin: (event) => this.#point(event),
-        onpointerover: (event) => event.pointerType === "mouse" && this.#point(event),
+        // Not pointerover: that also comes when the grid moves under a mouse at rest.
+        onpointermove: (event) => event.pointerType === "mouse" && this.#point(event),
+        onpointerleave: () => { this.under = null; },
         onkeydown: (event) => this.#move(event),
       });
       this.what = node("span", { class: "what" }, what);
@@ -114,7 +116,12 @@ courseFigures.Grid = courseFigures.Grid || (() => {
       const td = event.target.closest("td.inside");
       if (!td || !this.onpick) return;
       const { at } = this.cells.get(td.dataset.at);
-      if (event.type !== "pointerover") this.#rove(at);
+      if (event.type === "pointermove") {
+        if (this.under === td) return;
+        this.under = td;
+      } else {
+        this.#rove(at);
+      }
       this.onpick(at);
     }
 
