@@ -27,7 +27,11 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(app, config):
-    sphinxcontrib.katex.NODEJS_BINARY = str(NODE_BIN / "node")
+    katex = sphinxcontrib.katex
+    katex.NODEJS_BINARY = str(NODE_BIN / "node")
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60  # seconds: the machine may be busy
+    # Over a Unix socket it connects before the server listens, and now and then is refused.
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
     config.katex_js_path = str(NODE_MODULES / "katex" / "dist" / "katex.min.js")
     config.katex_css_path = "katex/katex.min.css"
 

@@ -8,8 +8,6 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from book.frontend import NODE_MODULES
-
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 CHAPTERS = [
     entry["file"] for part in TOC["parts"] for entry in part["chapters"] if "lectures" in str(entry)
@@ -44,6 +42,7 @@ class Visit:
 
     def unfold(self):
         self.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        self.page.wait_for_timeout(100)  # until what scrolls is marked
         return self.page
 
 
@@ -78,10 +77,8 @@ class Anchors(HTMLParser):
 
 def test_links_lead_somewhere(site):
     found = {page: Anchors(page.read_text()) for page in sorted(site.rglob("*.html"))}
-    assert {page.relative_to(site).with_suffix("").as_posix() for page in found} == {
-        "index",
-        *PAGES,
-    }
+    names = {page.relative_to(site).with_suffix("").as_posix() for page in found}
+    assert names == {"index", *PAGES}
     dead = []
     for page, anchors in found.items():
         for link in anchors.links:
@@ -102,26 +99,15 @@ def test_the_front_door_is_the_landing_page(site):
 
 @each_page
 @each_theme
-def test_no_accessibility_violation(visit, address, name, theme):
+def test_no_accessibility_violation(visit, violations, address, name, theme):
     page = visit(f"{address}{name}.html", theme=theme).unfold()
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     assert violations(page) == []
 
 
 @each_page
-def test_no_accessibility_violation_on_a_phone(visit, address, name):
+def test_no_accessibility_violation_on_a_phone(visit, violations, address, name):
     assert violations(visit(f"{address}{name}.html", viewport=PHONE).unfold()) == []
-
-
-def violations(page):
-    page.add_script_tag(path=NODE_MODULES / "axe-core" / "axe.min.js")
-    page.wait_for_timeout(100)  # the folds have opened, what scrolls is marked
-    found = page.evaluate("axe.run().then(results => results.violations)")
-    return [
-        f"{violation['id']}: {node['html'][:200]} ({node['failureSummary']})"
-        for violation in found
-        for node in violation["nodes"]
-    ]
 
 
 @each_page
@@ -171,7 +157,7 @@ def test_formulas_are_drawn(visit, address, name):
     text = page.evaluate(
         """(() => {
           const copy = document.querySelector("article").cloneNode(true);
-          copy.querySelectorAll(".katex, code, pre, script, style").forEach(element => element.remove());
+          copy.querySelectorAll(".katex, code, pre, script, style").forEach(e => e.remove());
           return copy.textContent;
         })()"""
     )
