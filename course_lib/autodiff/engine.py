@@ -1,0 +1,215 @@
+"""The engine: a value that takes part in a sweep, and the two kinds of sweep.
+
+To differentiate ``f`` at ``x`` is to run ``f`` once, on a :class:`Traced` value in place of ``x``.
+NumPy hands every function that meets such a value over to us (NEP 13 for ufuncs, NEP 18 for the
+others). :func:`apply` then unwraps the operands, computes the value, and lets the sweep follow:
+
+- a :class:`Forward` sweep carries a tangent beside each value and pushes it on at once;
+- a :class:`Tape` writes each operation down, and pulls a gradient back along the list afterwards.
+
+Sweeps nest. Each has a depth, one that starts later is deeper, and an operation belongs to the
+deepest sweep among its operands. Unwrapped for that sweep, the operands may still be traced for
+one further out: then the computation of the value, and of every rule, is an operation that the
+outer sweep follows in its turn. Derivatives of derivatives need nothing more, and no two sweeps
+can mix up their tangents.
+"""
+
+from itertools import count
+
+RULES = {}  # NumPy function -> what stands in for it on traced values
+_depths = count(1)
+
+
+class Traced:
+    """A value inside a sweep. To the function that is being differentiated it is an array.
+
+    Attributes
+    ----------
+    value : ndarray, NumPy scalar, or a Traced of a sweep further out
+    sweep : Forward or Tape
+    mark : ndarray or int
+        What the sweep knows about the value: its tangent; or the number of its record.
+    """
+
+    __slots__ = ("mark", "sweep", "value")
+
+    def __init__(self, value, sweep, mark):
+        self.value = value
+        self.sweep = sweep
+        self.mark = mark
+
+    def __array_ufunc__(self, ufunc, method, *args, **options):
+        if method != "__call__":
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} has no derivative here; on a traced value use a "
+                f"function such as np.sum, np.prod, np.max, np.cumsum or np.outer"
+            )
+        if options:
+            raise TypeError(
+                f"np.{ufunc.__name__} of a traced value takes no {', '.join(options)}: "
+                f"assign the result to a name, and select entries with np.where"
+            )
+        return rule_for(ufunc)(*args)
+
+    def __array_function__(self, function, types, args, options):
+        return rule_for(function)(*args, **options)
+
+
+class Forward:
+    """A sweep in the order of the program: each value travels with its directional derivative."""
+
+    __slots__ = ("depth",)
+
+    def __init__(self):
+        self.depth = next(_depths)
+
+    def follow(self, rule, y, values, marks):
+        """Return `y` with its tangent: what the operands' tangents contribute, added up."""
+        if len(marks) == 1:  # one and two operands are spelled out: a loop costs more than the sum
+            return Traced(y, self, rule.jvps[0](marks[0], y, values[0]))
+        if len(marks) == 2:
+            (a, b), (a_dot, b_dot) = values, marks
+            if b_dot is None:
+                return Traced(y, self, rule.jvps[0](a_dot, y, a, b))
+            if a_dot is None:
+                return Traced(y, self, rule.jvps[1](b_dot, y, a, b))
+            y_dot = rule.jvps[0](a_dot, y, a, b) + rule.jvps[1](b_dot, y, a, b)
+            return Traced(y, self, y_dot)
+        parts = [
+            jvp(mark, y, *values)
+            for jvp, mark in zip(rule.jvps, marks, strict=False)
+            if mark is not None
+        ]
+        return Traced(y, self, sum(parts[1:], start=parts[0]))
+
+
+class Tape:
+    """The list of what was computed, and the sweep back along it.
+
+    A record holds the primitive, what its rules need, and for each operand the number of the
+    record that made it, None for a constant. An operation stands after its operands: walking
+    backwards, we meet a value when all of its uses have had their say.
+    """
+
+    __slots__ = ("depth", "records")
+
+    def __init__(self):
+        self.depth = next(_depths)
+        self.records = []
+
+    def start(self, value):
+        """Return `value` as an independent variable."""
+        self.records.append(None)
+        return Traced(value, self, len(self.records) - 1)
+
+    def follow(self, rule, y, values, marks):
+        """Write an operation down."""
+        records = self.records
+        records.append((rule, rule.keep(rule, y, values, marks), marks))
+        return Traced(y, self, len(records) - 1)
+
+    def pull(self, bars):
+        """Sweep back: every record passes its gradient on to its operands, where they add up.
+
+        Parameters
+        ----------
+        bars : dict from int to ndarray
+            The gradients of the results, by the number of their record.
+
+        Returns
+        -------
+        list of (ndarray or None)
+            At the number of each independent variable its gradient, None if there is no path.
+        """
+        gradients = [None] * len(self.records)
+        for number, bar in bars.items():
+            gradients[number] = bar
+        for number in range(len(gradients) - 1, -1, -1):
+            record, bar = self.records[number], gradients[number]
+            if record is None or bar is None:
+                continue
+            gradients[number] = None  # used up: its memory is free again
+            rule, kept, marks = record
+            for vjp, mark in zip(rule.vjps, marks, strict=False):
+                if mark is not None:
+                    part, so_far = vjp(bar, *kept), gradients[mark]
+                    gradients[mark] = part if so_far is None else so_far + part
+        return gradients
+
+
+def apply(rule, args, options):
+    """Compute a primitive; if an operand is traced, let the deepest sweep follow."""
+    sweep = deepest(args) or deepest(options.values())
+    if sweep is None:
+        return rule.function(*args, **options)
+    if options or len(args) > len(rule.vjps):
+        rule.check(args, options)
+        rule = rule.with_options(options) if options else rule
+    values, marks = [], []
+    for a in args:
+        mine = type(a) is Traced and a.sweep is sweep
+        values.append(a.value if mine else a)
+        marks.append(a.mark if mine else None)
+    return sweep.follow(rule, rule.value(*values), values, marks)
+
+
+def deepest(args):
+    """Return the deepest sweep among the traced ones of `args`, or None."""
+    found = None
+    for a in args:
+        if type(a) is Traced and (found is None or a.sweep.depth > found.depth):
+            found = a.sweep
+    return found
+
+
+def unary(rule):
+    """Return :func:`apply` for one traced operand and no options, which is twice as fast."""
+
+    def call(a):
+        return a.sweep.follow(rule, rule.value(a.value), (a.value,), (a.mark,))
+
+    return call
+
+
+def binary(rule):
+    """Return :func:`apply` for two operands, at least one of them traced, and no options."""
+
+    def call(a, b):
+        if type(b) is not Traced:
+            values, marks, sweep = (a.value, b), (a.mark, None), a.sweep
+        elif type(a) is not Traced:
+            values, marks, sweep = (a, b.value), (None, b.mark), b.sweep
+        elif a.sweep is b.sweep:
+            values, marks, sweep = (a.value, b.value), (a.mark, b.mark), a.sweep
+        elif a.sweep.depth > b.sweep.depth:
+            values, marks, sweep = (a.value, b), (a.mark, None), a.sweep
+        else:
+            values, marks, sweep = (a, b.value), (None, b.mark), b.sweep
+        return sweep.follow(rule, rule.value(*values), values, marks)
+
+    return call
+
+
+def rule_for(function):
+    """Return what computes `function` on traced values.
+
+    Raises
+    ------
+    NotImplementedError
+        If nobody has said how to differentiate it.
+    """
+    try:
+        return RULES[function]
+    except KeyError:
+        name = getattr(function, "__name__", repr(function))
+        raise NotImplementedError(
+            f"np.{name} has no rule for derivatives; write it with functions that have one, or "
+            f"add a rule: primitive(np.{name}, jvp=..., vjp=...)"
+        ) from None
+
+
+def plain(a):
+    """Return the number or array at the bottom of `a`, without any sweep."""
+    while type(a) is Traced:
+        a = a.value
+    return a

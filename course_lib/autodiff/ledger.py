@@ -1,0 +1,153 @@
+"""Count what a derivative costs: the operations of each sweep, and the bytes that a tape keeps."""
+
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+
+from course_lib.autodiff.engine import Traced, plain
+
+_running = ContextVar("ledger", default=None)
+
+
+@dataclass
+class Sweep:
+    """What one sweep did.
+
+    Attributes
+    ----------
+    kind : {"forward", "record", "reverse"}
+        A forward sweep with tangents; the forward sweep that fills a tape; the sweep back.
+    multiply_adds : int
+        Of matrix and tensor products, convolutions and decompositions.
+    elementwise : int
+        Operations of all other kinds, one for each entry. Moving entries is free.
+    tape_bytes : int
+        Size of the arrays that the tape holds when it is full, each counted once.
+    """
+
+    kind: str
+    multiply_adds: int = 0
+    elementwise: int = 0
+    tape_bytes: int = 0
+
+
+class Ledger:
+    """The sweeps that ran, in order.
+
+    For the engine it is itself a sweep, further out than all others: every array that enters a
+    derivative is wrapped for it, so that each operation comes by here, those inside of rules too.
+    """
+
+    depth = 0
+
+    def __init__(self):
+        self.sweeps = []
+        self._open = []
+
+    multiply_adds = property(lambda self: sum(s.multiply_adds for s in self.sweeps))
+    elementwise = property(lambda self: sum(s.elementwise for s in self.sweeps))
+    tape_bytes = property(lambda self: sum(s.tape_bytes for s in self.sweeps))
+
+    def follow(self, rule, y, values, marks):
+        """Add the cost of an operation to the innermost sweep that is running."""
+        if self._open:
+            multiply_adds, elementwise = rule.cost(y, *values)
+            self._open[-1].multiply_adds += multiply_adds
+            self._open[-1].elementwise += elementwise
+        return Traced(y, self, ())
+
+    @contextmanager
+    def sweep(self, kind):
+        """Count the operations inside as one sweep."""
+        self.sweeps.append(Sweep(kind))
+        self._open.append(self.sweeps[-1])
+        try:
+            yield self.sweeps[-1]
+        finally:
+            self._open.pop()
+
+    def rows(self):
+        """Return the table's head and rows, as text."""
+        head = ("sweep", "multiply-adds", "elementwise", "tape bytes")
+        sums = ("all", self.multiply_adds, self.elementwise, self.tape_bytes)
+        lines = [(s.kind, s.multiply_adds, s.elementwise, s.tape_bytes) for s in self.sweeps]
+        return head, [(kind, *(f"{n:,}" for n in counts)) for kind, *counts in [*lines, sums]]
+
+    def __repr__(self):
+        head, rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in (head, *rows)
+        )
+
+    def _repr_html_(self):
+        head, rows = self.rows()
+        first = "".join(f'<th scope="col">{name}</th>' for name in head)
+        others = "".join(
+            f'<tr><th scope="row">{kind}</th>{"".join(f"<td>{n}</td>" for n in counts)}</tr>'
+            for kind, *counts in rows
+        )
+        return (
+            f"<table><caption>Operations counted</caption>"
+            f"<thead><tr>{first}</tr></thead><tbody>{others}</tbody></table>"
+        )
+
+
+@contextmanager
+def count():
+    """Count the operations of all derivatives that are computed inside.
+
+    Yields
+    ------
+    Ledger
+        Its `sweeps` list what each sweep cost; `multiply_adds`, `elementwise` and `tape_bytes` are
+        the sums. It shows itself as a table.
+
+    Examples
+    --------
+    >>> with count() as ledger:
+    ...     _ = grad(lambda x: np.sum(np.sin(x)))(np.ones(10))
+    >>> ledger
+    sweep    multiply-adds  elementwise  tape bytes
+    record               0           20          80
+    reverse              0           20           0
+    all                  0           40          80
+    """
+    ledger = Ledger()
+    token = _running.set(ledger)
+    try:
+        yield ledger
+    finally:
+        _running.reset(token)
+
+
+def enter(x):
+    """Return `x`, wrapped if somebody is counting."""
+    ledger = _running.get()
+    return x if ledger is None or type(x) is Traced else Traced(x, ledger, ())
+
+
+def leave(y):
+    """Return `y` without the ledger's wrapping."""
+    return y.value if type(y) is Traced and type(y.sweep) is Ledger else y
+
+
+def sweep(kind):
+    """Return a context that counts its operations as one sweep, if somebody is counting."""
+    ledger = _running.get()
+    return nullcontext() if ledger is None else ledger.sweep(kind)
+
+
+def size_of(tape):
+    """Return the bytes of all arrays that a tape keeps, each once, however many views it has."""
+    sizes = {}
+    for record in filter(None, tape.records):
+        for value in map(plain, record[1]):
+            if isinstance(value, np.ndarray | np.generic):
+                while isinstance(getattr(value, "base", None), np.ndarray):
+                    value = value.base
+                sizes[id(value)] = value.nbytes
+    return sum(sizes.values())
