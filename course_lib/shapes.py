@@ -7,6 +7,7 @@ columns, ``KH KW`` kernel, ``SH SW`` stride, ``PH PW`` padding, ``HO WO`` output
 The checks take arrays of any framework (NumPy, PyTorch): they read `shape`, `ndim` and `dtype`.
 """
 
+import math
 from numbers import Integral
 from typing import NamedTuple
 
@@ -95,6 +96,57 @@ def check_gradient(where, dy, shape, dtype):
         raise TypeError(
             f"{where}: `dy` is {dtype_name(dy.dtype)}, expected {dtype_name(dtype)} as `y`; "
             f"convert it"
+        )
+
+
+def check_labels(where, labels, K):
+    """Check that `labels` holds at least one class, all integers in ``0 .. K - 1``.
+
+    Raises
+    ------
+    TypeError
+        If the labels are not integers.
+    ValueError
+        If there are none, or one of them names no class.
+    """
+    check_array(where, "labels", labels)
+    if "int" not in dtype_name(labels.dtype):
+        raise TypeError(f"{where}: `labels` holds {dtype_name(labels.dtype)}, expected integers")
+    if len(labels) == 0:
+        raise ValueError(f"{where}: `labels` is empty, and an empty batch has no mean loss")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= K:
+        raise ValueError(
+            f"{where}: `labels` go from {low} to {high}, expected 0 .. {K - 1}, "
+            f"since `logits` has K = {K} columns"
+        )
+
+
+def check_batch_norm(where, x, gamma, beta, mean, var):
+    """Check the arguments of a batch normalization; `mean` and `var` are None in training.
+
+    Raises
+    ------
+    TypeError
+        If an array does not hold floats, or not all have the same precision.
+    ValueError
+        If the shapes disagree, only one of `mean` and `var` is given, or, in training, a channel
+        has fewer than two values.
+    """
+    if (mean is None) != (var is None):
+        raise ValueError(f"{where}: give both `mean` and `var`, or neither")
+    check_array(where, "x", x)
+    axes = "N C" if x.ndim == 2 else "N C H W"
+    per_channel = {"gamma": gamma, "beta": beta}
+    if mean is not None:
+        per_channel |= {"mean": mean, "var": var}
+    check_shapes(where, x=(x, axes), **{name: (a, "C") for name, a in per_channel.items()})
+    check_floats(where, x=x, **per_channel)
+    values = math.prod(x.shape) // max(1, x.shape[1])
+    if mean is None and values < 2:
+        raise ValueError(
+            f"{where}: `x` has shape {tuple(x.shape)}, expected at least 2 values per channel in "
+            f"training; use a larger batch, or give `mean` and `var`"
         )
 
 

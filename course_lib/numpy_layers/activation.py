@@ -38,18 +38,20 @@ def relu_backward(dy, cache):
     """
     (x,) = cache
     check_gradient("relu_backward", dy, x.shape, x.dtype)
-    return dy * (x > 0)
+    return np.where(x > 0, dy, 0)
 
 
 def sigmoid_forward(x):
     """Squash to (0, 1): ``y = 1 / (1 + exp(-x))``.
 
-    Computed as ``(1 + tanh(x / 2)) / 2``, which is equal and cannot overflow.
+    Where x is negative this is computed as ``exp(x) / (1 + exp(x))``: the exponential of a large
+    positive number would overflow.
 
     Returns and raises as :func:`relu_forward`.
     """
     check_floats("sigmoid", x=x)
-    y = (1 + np.tanh(x / 2)) / 2
+    e = np.exp(-np.abs(x))
+    y = np.where(x < 0, e, 1) / (1 + e)
     return y, (y,)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.shapes import check_floats, check_shapes
+from course_lib.shapes import check_floats, check_labels, check_shapes
 
 
 def cross_entropy_forward(logits, labels):
@@ -62,17 +62,3 @@ def cross_entropy_backward(dy, cache):
     dlogits = np.exp(log_p)
     dlogits[np.arange(len(labels)), labels] -= 1
     return dlogits * log_p.dtype.type(dy / len(labels))
-
-
-def check_labels(where, labels, K):
-    """Raise unless `labels` holds at least one, and only integers in ``0 .. K - 1``."""
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"{where}: `labels` holds {labels.dtype}, expected integers")
-    if len(labels) == 0:
-        raise ValueError(f"{where}: an empty batch has no mean loss")
-    outside = (labels < 0) | (labels >= K)
-    if outside.any():
-        n = int(np.argmax(outside))
-        raise ValueError(
-            f"{where}: `labels[{n}]` is {labels[n]}, expected 0 .. {K - 1}, one of the {K} classes"
-        )

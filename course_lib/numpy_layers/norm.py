@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.shapes import check_array, check_floats, check_gradient, check_shapes
+from course_lib.shapes import check_batch_norm, check_gradient
 
 
 def batch_norm_forward(x, gamma, beta, *, mean=None, var=None, eps=1e-5):
@@ -42,27 +42,13 @@ def batch_norm_forward(x, gamma, beta, *, mean=None, var=None, eps=1e-5):
     ----------
     Ioffe & Szegedy (2015), "Batch Normalization", algorithm 1.
     """
-    check_array("batch_norm", "x", x)
-    axes = "N C" if x.ndim == 2 else "N C H W"
-    named = {"x": (x, axes), "gamma": (gamma, "C"), "beta": (beta, "C")}
-    if (mean is None) != (var is None):
-        raise ValueError("batch_norm: give both `mean` and `var`, or neither")
-    training = mean is None
-    if not training:
-        named |= {"mean": (mean, "C"), "var": (var, "C")}
-    check_shapes("batch_norm", **named)
-    check_floats("batch_norm", **{name: array for name, (array, _) in named.items()})
-
+    check_batch_norm("batch_norm", x, gamma, beta, mean, var)
     over, per_channel = (0, *range(2, x.ndim)), (-1, *(1,) * (x.ndim - 2))
+
+    training = mean is None
     if training:
-        count = x.size // max(x.shape[1], 1)
-        if count < 2:
-            raise ValueError(
-                f"batch_norm: `x` has shape {x.shape}, expected at least 2 values per channel in "
-                f"training; use a larger batch, or give `mean` and `var`"
-            )
         mean, var = x.mean(axis=over), x.var(axis=over)
-    std = np.sqrt(var + x.dtype.type(eps))
+    std = np.sqrt(var + eps)
     x_hat = (x - mean.reshape(per_channel)) / std.reshape(per_channel)
     y = gamma.reshape(per_channel) * x_hat + beta.reshape(per_channel)
     return y, (x_hat, gamma, std, training, mean, var)
@@ -102,7 +88,7 @@ def batch_norm_backward(dy, cache):
     over, per_channel = (0, *range(2, dy.ndim)), (-1, *(1,) * (dy.ndim - 2))
     dgamma, dbeta = (dy * x_hat).sum(axis=over), dy.sum(axis=over)
     if training:
-        count = dy.size // max(dy.shape[1], 1)
+        count = dy.size // dy.shape[1]
         dy = dy - (dbeta.reshape(per_channel) + x_hat * dgamma.reshape(per_channel)) / count
     return (gamma / std).reshape(per_channel) * dy, dgamma, dbeta
 

@@ -40,24 +40,20 @@ def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     check_floats("max_pool2d", x=x)
     geometry = pool_geometry("max_pool2d", x, kernel_size, stride, padding)
 
-    (KH, KW), (SH, SW), padding, (HO, WO) = geometry
+    HO, WO = geometry.output
 
-    x_pad = pad(x, padding, -np.inf)
+    x_pad = pad(x, geometry.padding, -np.inf)
     N, C, HP, WP = x_pad.shape
     planes = x_pad.reshape(N * C, HP, WP)
+    number = np.arange(HP * WP, dtype=np.min_scalar_type(HP * WP)).reshape(HP, WP)  # of each pixel
+    before = HP * WP * np.arange(N * C)[:, None, None]  # pixels before each plane
     y = np.empty((N * C, HO, WO), x.dtype)
-    source = np.empty(y.shape, np.intp)  # pixel of each maximum: y == x_pad.ravel()[source]
-    corner = SH * WP * np.arange(HO)[:, None] + SW * np.arange(WO)  # first pixel of each window
-    offset = HP * WP * np.arange(N * C)[:, None, None]  # first pixel of each plane
-    numbers = np.arange(KW, dtype=np.min_scalar_type(KH * WP))  # small integers are fast
-
+    source = np.empty((N * C, HO, WO), np.intp)  # y == x_pad.ravel()[source]
     for some in blocks(N * C, HP * WP):
-        # The maximum of each row of a window, then of those; `place` is its pixel in the window.
-        in_row = [tap.copy() for tap in taps(planes[some], geometry, axis=-1)]
-        row_max, place = first_max(in_row, numbers)
-        places = [u * WP + p for u, p in enumerate(taps(place, geometry, axis=-2))]
-        y[some], place = first_max(taps(row_max, geometry, axis=-2), places)
-        source[some] = place + corner + offset[some]
+        # The maximum of each row of a window, then of the rows.
+        row, place = first_max(taps(planes[some], geometry, -1), taps(number, geometry, -1))
+        y[some], place = first_max(taps(row, geometry, -2), taps(place, geometry, -2))
+        np.add(place, before[some], out=source[some])
     return y.reshape(N, C, HO, WO), (source.reshape(N, C, HO, WO), x, geometry)
 
 
@@ -128,16 +124,19 @@ def avg_pool2d_backward(dy, cache):
     return crop(dx_pad, geometry.padding)
 
 
-def first_max(taps, places):
-    """Return the maximum of the `taps`, and the place of the first tap that attains it.
+def first_max(values, places):
+    """Return the elementwise maximum of some arrays, and the place of the first that attains it.
 
-    The arrays `taps` all have one shape; `places` are numbers, or arrays of that shape, that grow
-    from tap to tap. A NaN stays a NaN.
+    Entry k of `places` says where the numbers of ``values[k]`` are; it must be larger than entry
+    k - 1, so that the place of the newest maximum is the largest one. A NaN stays a NaN.
     """
-    best, place = taps[0].copy(), np.zeros(taps[0].shape, places[0].dtype) + places[0]
-    for tap, at in zip(taps[1:], places[1:], strict=True):
-        np.maximum(place, (tap > best) * at, out=place)  # places grow: the larger is the newer
-        np.maximum(best, tap, out=best)
+    # Strided slices are copied first: three passes follow, much faster over neighbours in memory.
+    best, at = values[0].copy(), np.ascontiguousarray(places[0])
+    place = np.broadcast_to(at, best.shape).copy()
+    for value, at in zip(values[1:], places[1:], strict=True):
+        value, at = np.ascontiguousarray(value), np.ascontiguousarray(at)
+        np.maximum(place, (value > best) * at, out=place)
+        np.maximum(best, value, out=best)
     return best, place
 
 

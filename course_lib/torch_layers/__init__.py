@@ -1,0 +1,34 @@
+"""The layers of :mod:`course_lib.numpy_layers` in PyTorch, file by file, on any device.
+
+The functions have the same arguments and work by the same method; autograd supplies the backward
+passes. The classes are modules, with parameters of the same names; :class:`torch.nn.Sequential`
+and :mod:`torch.optim` take the place of `Sequential`, `SGD` and `Adam`.
+"""
+
+from course_lib.torch_layers.activation import ReLU, Sigmoid, Tanh, relu, sigmoid, tanh
+from course_lib.torch_layers.conv import Conv2d, conv2d
+from course_lib.torch_layers.linear import Flatten, Linear, linear
+from course_lib.torch_layers.loss import cross_entropy
+from course_lib.torch_layers.norm import BatchNorm, batch_norm
+from course_lib.torch_layers.pool import AvgPool2d, MaxPool2d, avg_pool2d, max_pool2d
+
+__all__ = [
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Flatten",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Sigmoid",
+    "Tanh",
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "cross_entropy",
+    "linear",
+    "max_pool2d",
+    "relu",
+    "sigmoid",
+    "tanh",
+]

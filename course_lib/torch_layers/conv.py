@@ -1,0 +1,48 @@
+"""2-D convolution in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.conv`."""
+
+import torch
+from torch import nn
+
+from course_lib.shapes import check_floats, check_shapes, conv_geometry, pair
+from course_lib.torch_layers.windows import columns
+
+
+def conv2d(x, weight, bias, *, stride=1, padding=0):
+    """As :func:`course_lib.numpy_layers.conv2d_forward`; autograd supplies the backward."""
+    check_shapes("conv2d", x=(x, "N C H W"), weight=(weight, "F C KH KW"), bias=(bias, "F"))
+    check_floats("conv2d", x=x, weight=weight, bias=bias)
+    (N, C, _, _), (F, _, KH, KW) = x.shape, weight.shape
+    geometry = conv_geometry("conv2d", x, (KH, KW), stride, padding)
+    HO, WO = geometry.output
+
+    kernels = weight.reshape(F, C * KH * KW)
+    cols = columns(x, geometry)
+    y = kernels @ cols + bias[:, None]
+    return y.reshape(N, F, HO, WO)
+
+
+class Conv2d(nn.Module):
+    """As :class:`course_lib.numpy_layers.Conv2d`; `rng` is a :class:`torch.Generator`."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        rng,
+        dtype=torch.float32,
+    ):
+        super().__init__()
+        KH, KW = pair("Conv2d", "kernel_size", kernel_size, least=1)
+        std = (2 / (in_channels * KH * KW)) ** 0.5
+        shape = (out_channels, in_channels, KH, KW)
+        weight = std * torch.randn(shape, generator=rng, device=rng.device, dtype=dtype)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(out_channels, device=rng.device, dtype=dtype))
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x):
+        return conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
