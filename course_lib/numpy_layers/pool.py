@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.numpy_layers.windows import blocks, crop, pad, taps
+from course_lib.numpy_layers.windows import blocks, crop, pad, padded, taps
 from course_lib.shapes import check_floats, check_gradient, check_shapes, pool_geometry
 
 
@@ -81,7 +81,7 @@ def max_pool2d_backward(dy, cache):
     source, x, geometry = cache
     check_gradient("max_pool2d_backward", dy, source.shape, x.dtype)
 
-    dx_pad = pad(np.zeros_like(x), geometry.padding)
+    dx_pad = np.zeros(padded(x.shape, geometry.padding), x.dtype)
     np.add.at(dx_pad.reshape(-1), source.reshape(-1), dy.reshape(-1))  # += place by place
     return crop(dx_pad, geometry.padding)
 
@@ -115,7 +115,7 @@ def avg_pool2d_backward(dy, cache):
     (N, C, _, _), (KH, KW) = x.shape, geometry.kernel
     check_gradient("avg_pool2d_backward", dy, (N, C, *geometry.output), x.dtype)
 
-    dx_pad = pad(np.zeros_like(x), geometry.padding)
+    dx_pad = np.zeros(padded(x.shape, geometry.padding), x.dtype)
     drow = np.zeros((*dx_pad.shape[:3], geometry.output[1]), x.dtype)
     for tap in taps(drow, geometry, axis=-2):
         tap += dy / (KH * KW)

@@ -68,9 +68,9 @@ def columns_adjoint(dcols, x, geometry):
     """
     (KH, KW), (SH, _), padding, (HO, WO) = geometry
     C = x.shape[1]
-    dx = np.empty_like(x)
+    dx = np.empty(x.shape, x.dtype)
     for images in blocks(len(x), C * KH * KW * HO * WO):
-        dx_pad = pad(np.zeros_like(x[images]), padding)
+        dx_pad = np.zeros(padded(x[images].shape, padding), x.dtype)
         for rows in blocks(HO, C * KH * KW * WO):
             g = dcols(images, slice(rows.start * WO, rows.stop * WO))
             g = g.reshape(len(dx_pad), C, KH, KW, rows.stop - rows.start, WO)
@@ -91,13 +91,17 @@ def taps(x, geometry, axis):
 
 def pad(x, padding, value=0):
     """Surround images with `value`; without padding, return `x` itself."""
-    PH, PW = padding
-    if PH == PW == 0:
+    if not any(padding):
         return x
-    N, C, H, W = x.shape
-    x_pad = np.full((N, C, H + 2 * PH, W + 2 * PW), value, x.dtype)
+    x_pad = np.full(padded(x.shape, padding), value, x.dtype)
     crop(x_pad, padding)[...] = x
     return x_pad
+
+
+def padded(shape, padding):
+    """Return the shape that images of `shape` have with padding."""
+    (N, C, H, W), (PH, PW) = shape, padding
+    return N, C, H + 2 * PH, W + 2 * PW
 
 
 def crop(x_pad, padding):
