@@ -71,12 +71,15 @@ def once_per_page(html: str) -> str:
 
 
 def _script(part):
-    """One part as a script: its code and, where it has any, the styles for its shadow root."""
+    """One part as a script: its code and, where it has any, the styles for its shadow root.
+
+    The CDATA marks are comments in HTML; in an EPUB, which is XML, they let the code be code.
+    """
     code = (ELEMENTS / f"{part}.js").read_text("utf-8")
     sheet = ELEMENTS / f"{part}.css"
     if sheet.is_file():
         code += f'courseFigures.styles["{part}"] = {_json(sheet.read_text("utf-8"))};\n'
-    return f'<script data-course-part="{part}">\n{code}</script>\n'
+    return f'<script data-course-part="{part}">//<![CDATA[\n{code}//]]></script>\n'
 
 
 def _json(value):

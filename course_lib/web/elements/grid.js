@@ -31,12 +31,14 @@ courseFigures.Grid = courseFigures.Grid || (() => {
       return `${name}[${r}, ${c}]`;
     }
 
-    /** Tell the style sheet how many columns stand beside one another, and in the widest grid. */
+    /** Tell the style sheet how many columns the grids have that may stand beside one another. */
     static fit(stage, columns) {
       const widest = Math.max(...columns);
-      stage.style.setProperty("--columns", columns.reduce((sum, n) => sum + n));
+      const all = columns.reduce((sum, n) => sum + n);
       stage.style.setProperty("--widest", widest);
+      stage.style.setProperty("--columns", all);
       stage.classList.toggle("wide-grids", widest > 6);
+      stage.classList.toggle("many-columns", all > 14);
     }
 
     /**

@@ -1,0 +1,233 @@
+"""What all figures share: a snippet that is complete, safe and polite to the page around it."""
+
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from course_lib import web
+from course_lib.palette import ROLES
+from course_lib.web.figure import ELEMENTS
+
+X, K, DY = [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 0], [2, -1]], [[1, 2], [3, 4]]
+FIGURES = {
+    "explorer": web.convolution_explorer(X, K, dy=DY),
+    "stepper": web.backward_stepper(X, K, DY),
+    "quiz": web.quiz("03-backprop-convolution"),
+}
+K4 = np.ones((4, 4))
+LARGEST = {
+    "explorer": web.convolution_explorer(np.full((8, 8), -8), np.ones((4, 4)), padding=2),
+    "stepper": web.backward_stepper(
+        np.full((8, 8), -8), np.ones((4, 4)), np.ones((9, 9)), padding=2
+    ),
+    "quiz": FIGURES["quiz"],
+}
+each_figure = pytest.mark.parametrize("name", FIGURES)
+PARTS = r'<(?:script|style) data-course-part="([\w-]+)">'
+
+
+def rgb(colour):
+    return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+
+def put_by_script(page, figure):
+    """Insert a figure as JupyterLab does: first the HTML, then every script anew."""
+    page.evaluate(
+        """html => {
+          const output = document.createElement("div");
+          output.innerHTML = html;
+          document.querySelector("main").append(output);
+          for (const old of output.querySelectorAll("script")) {
+            const script = document.createElement("script");
+            script.textContent = old.textContent;
+            old.replaceWith(script);
+          }
+        }""",
+        figure._repr_html_(),
+    )
+
+
+@each_figure
+def test_the_snippet_is_well_formed_xml(name):
+    root = ElementTree.fromstring(f"<div>{FIGURES[name]._repr_html_()}</div>")
+    assert root[-1].tag == FIGURES[name].tag
+
+
+@pytest.mark.parametrize("path", sorted(ELEMENTS.iterdir()), ids=lambda path: path.name)
+def test_no_part_ends_its_own_script(path):
+    text = path.read_text("utf-8")
+    assert "</script" not in text
+    assert "]]>" not in text
+    if path.suffix == ".js":
+        assert text.startswith("/* ")  # what a person can do with it
+        assert '*/\n"use strict";\n' in text
+
+
+def test_data_cannot_break_out(show):
+    data = {"text": "</script><script>alert(1)</script> <!-- ' \" & &amp; \\ \u2028"}
+    figure = web.Figure("course-no-element", ("figure",), data, fallback="<p>Static.</p>", text="")
+    page = show(figure)
+    found = page.locator("course-no-element").get_attribute("data-figure")
+    assert json.loads(found) == data
+
+
+def test_numbers_that_json_lacks_are_refused():
+    figure = web.Figure("course-no-element", (), {"x": float("nan")}, fallback="", text="")
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        figure._repr_html_()
+
+
+def test_a_page_carries_each_part_once(show, spoken):
+    separate = "\n".join(figure._repr_html_() for figure in FIGURES.values())
+    shared = web.once_per_page(separate)
+    parts = re.findall(PARTS, shared)
+    assert sorted(parts) == sorted(set(re.findall(PARTS, separate)))
+    assert (
+        re.sub(PARTS + ".*?</(script|style)>", "", shared, flags=re.DOTALL).count("<course-") == 3
+    )
+    assert web.once_per_page(shared) == shared
+    page = show(body=shared)
+    assert page.locator("course-quiz .stage, course-backward-stepper .stage").count() == 2
+
+
+def test_two_figures_do_not_interfere(show, grid, spoken):
+    page = show(*FIGURES.values(), FIGURES["explorer"], FIGURES["quiz"])
+    first, second = (page.locator("course-convolution-explorer").nth(n) for n in (0, 1))
+    grid(first, "x").cell((1, 1)).click()
+    assert spoken(first).startswith("x[1, 1] touches 4 outputs.")
+    assert spoken(second) == ""
+    assert not grid(second, "x").marked("picked")
+    second.get_by_label("stride").fill("2")
+    assert first.get_by_label("stride").input_value() == "1"
+
+    quizzes = [page.locator("course-quiz").nth(n) for n in (0, 1)]
+    for n, quiz in enumerate(quizzes):
+        quiz.get_by_role("radio").nth(n).check()
+    assert all(quiz.get_by_role("radio").nth(n).is_checked() for n, quiz in enumerate(quizzes))
+
+
+@each_figure
+def test_jupyterlab_puts_the_html_before_the_scripts(show, name):
+    page = show(body="<p>A notebook.</p>")
+    for _ in range(2):  # the cell is run again
+        put_by_script(page, FIGURES[name])
+    assert page.locator(f"{FIGURES[name].tag} .stage").count() == 2
+
+
+@each_figure
+def test_a_figure_that_is_moved_stays_as_it_is(show, name):
+    page = show(FIGURES[name])
+    page.evaluate("main => main.append(main.children[1])", page.locator("main").element_handle())
+    page.evaluate("tag => document.body.append(document.querySelector(tag))", FIGURES[name].tag)
+    assert page.locator(".stage").count() == 1
+
+
+@each_figure
+def test_without_scripts_the_numbers_can_be_read(show, name):
+    page = show(FIGURES[name], java_script_enabled=False)
+    text = page.locator("main").inner_text()
+    if name == "quiz":
+        assert "Answers" in text
+        return
+    for table in page.locator("table").all():
+        assert table.locator("caption").count() == 1
+        assert table.locator("th:not([scope])").count() == 0
+    cells = page.get_by_role("table", name="dx, the gradient of x").locator("td")
+    texts = [cell.replace("\N{MINUS SIGN}", "-") for cell in cells.all_inner_texts()]
+    assert texts == ["", "1", "2", "0", "5", "7", "-2", "6", "5", "-4"]
+    worked = {"explorer": "2·2 + 3·0 + 4·1", "stepper": "[[37, 47], [67, 77]]"}
+    assert worked[name] in text
+
+
+@each_figure
+def test_paper_shows_the_static_form(show, name):
+    page = show(FIGURES[name], theme="dark")
+    page.emulate_media(media="print")
+    assert not page.locator(".stage").is_visible()
+    assert page.locator(f"{FIGURES[name].tag} > p").first.is_visible()
+    line = page.locator(FIGURES[name].tag).evaluate(COLOUR)
+    assert line == rgb(ROLES["ink"].light)
+
+
+COLOUR = "element => getComputedStyle(element).color"
+
+
+@pytest.mark.parametrize(
+    "page_says, theme",
+    [
+        ('document.documentElement.dataset.theme = "light"', "light"),
+        ('document.documentElement.dataset.theme = "dark"', "dark"),
+        ('document.body.dataset.jpThemeLight = "true"', "light"),
+        ('document.body.dataset.jpThemeLight = "false"', "dark"),
+        ('document.documentElement.setAttribute("theme", "dark")', "dark"),
+        ('document.body.dataset.vscodeThemeKind = "vscode-dark"', "dark"),
+    ],
+)
+def test_colours_follow_the_theme(show, grid, page_says, theme):
+    page = show(FIGURES["explorer"])
+    page.evaluate(page_says)
+    grid(page, "x").cell((1, 1)).click()
+    colours = {name: getattr(colour, theme) for name, colour in ROLES.items()}
+    background = "cell => getComputedStyle(cell).backgroundColor"
+    assert grid(page, "x").cell((1, 1)).evaluate(background) == rgb(colours["input"])
+    assert grid(page, "dx").cell((1, 1)).evaluate(background) == rgb(colours["gradient"])
+    assert grid(page, "x").cell((1, 1)).evaluate(COLOUR) == rgb(colours["surface"])
+    assert page.locator(".numbers span").nth(1).evaluate(COLOUR) == rgb(colours["weight"])
+    scheme = "stage => getComputedStyle(stage).colorScheme"
+    assert page.locator(".stage").evaluate(scheme) == theme
+
+
+@each_figure
+@pytest.mark.parametrize("width", [390, 768])
+def test_nothing_sticks_out(show, name, width):
+    for figure in (FIGURES[name], LARGEST[name]):
+        page = show(figure, width=width)
+        if name == "stepper":
+            page.get_by_role("button", name="Next").click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.get_by_label("flipped").check()
+            page.get_by_role("slider").fill("3")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_a_finger_hits_one_cell(show, grid, width):
+    page = show(LARGEST["explorer"], width=width)
+    for name in ("x", "k", "y"):
+        box = grid(page, name).cell((0, 0)).bounding_box()
+        assert min(box["width"], box["height"]) >= 24, name  # WCAG 2.2, criterion 2.5.8
+
+
+@each_figure
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_focus_can_be_seen(show, name, theme):
+    page = show(FIGURES[name], theme=theme)
+    seen = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        style = page.evaluate("""() => {
+          const focused = document.activeElement.shadowRoot?.activeElement;
+          if (!focused) return null;
+          const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(focused);
+          return [focused.tagName, outlineStyle, outlineWidth, outlineColor];
+        }""")
+        if style:
+            assert style[1:] == ["solid", "3px", rgb(getattr(ROLES["ink"], theme))]
+            seen.add(style[0])
+    assert (
+        seen
+        == {
+            "explorer": {"INPUT", "TD"},
+            "stepper": {"INPUT", "BUTTON"},
+            "quiz": {"INPUT", "BUTTON"},
+        }[name]
+    )
+
+
+@each_figure
+def test_text(name):
+    assert repr(FIGURES[name]) == FIGURES[name].text
+    assert "[[37. 47.]\n [67. 77.]]" in repr(FIGURES[name]) or name == "quiz"
