@@ -57,8 +57,17 @@ def cross_entropy_backward(dy, cache):
     Returns
     -------
     dlogits : ndarray, shape (N, K)
+
+    Raises
+    ------
+    ValueError
+        If `dy` is not a scalar.
     """
     log_p, labels = cache
+    if np.ndim(dy) != 0:
+        raise ValueError(
+            f"cross_entropy_backward: `dy` has shape {np.shape(dy)}, expected a scalar, as the loss"
+        )
     dlogits = np.exp(log_p)
     dlogits[np.arange(len(labels)), labels] -= 1
-    return dlogits * log_p.dtype.type(dy / len(labels))
+    return dlogits * (float(dy) / len(labels))

@@ -15,15 +15,19 @@ class Sequential:
 
     def __init__(self, *layers):
         self.layers = layers
+        self._has_run = False
 
     def forward(self, x):
         """Return the output of the last layer."""
         for i in range(len(self.layers)):
             x = self._run(i, "forward", x)
+        self._has_run = True
         return x
 
     def backward(self, dy):
         """Return the gradient for the input; each layer keeps those of its parameters."""
+        if not self._has_run:
+            raise ValueError("Sequential: call forward before backward, which needs its caches")
         for i in reversed(range(len(self.layers))):
             dy = self._run(i, "backward", dy)
         return dy
