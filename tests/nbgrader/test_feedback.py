@@ -64,11 +64,16 @@ def test_a_visible_check_is_quoted_with_its_error(graded):
     assert "DeadKernelError: ended the Python that ran it" in page
 
 
-def test_formulas_need_no_script(graded):
-    page = graded.feedback("all-right")
-    assert "<math" in page
-    assert "<msup>" in page
-    assert "<script" not in page
+def test_a_page_needs_nothing_but_itself(graded, browser):
+    address = graded.notebook("feedback", "all-right").with_suffix(".html").as_uri()
+    page, requests = browser.new_page(), []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    formula = page.locator("math").bounding_box()
+    exponent = page.locator("math msup mn").bounding_box()
+    page.close()
+    assert requests == [address]
+    assert exponent["height"] < formula["height"]  # it is drawn as a formula
 
 
 def test_it_reaches_the_student(graded, home, account):
