@@ -23,22 +23,23 @@ def relu_forward(x):
         If `x` is not an array of floats.
     """
     check_floats("relu", x=x)
-    return np.maximum(x, 0), (x,)
+    y = np.maximum(x, 0)
+    return y, (y,)
 
 
 def relu_backward(dy, cache):
-    """Let the gradient through where `x` was positive: ``dx = dy if x > 0 else 0``.
+    """Let the gradient through where `y` is positive: ``dx = dy if y > 0 else 0``.
 
-    At 0, where the derivative does not exist, it is taken as 0, as in PyTorch.
+    At x = 0, where the derivative does not exist, it is taken as 0, as in PyTorch.
 
     Raises
     ------
     TypeError, ValueError
         If `dy` has not the precision or the shape of `y`.
     """
-    (x,) = cache
-    check_gradient("relu_backward", dy, x.shape, x.dtype)
-    return np.where(x > 0, dy, 0)
+    (y,) = cache
+    check_gradient("relu_backward", dy, y.shape, y.dtype)
+    return np.where(y > 0, dy, 0)
 
 
 def sigmoid_forward(x):

@@ -54,7 +54,7 @@ def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
         row, place = first_max(taps(planes[some], geometry, -1), taps(number, geometry, -1))
         y[some], place = first_max(taps(row, geometry, -2), taps(place, geometry, -2))
         np.add(place, before[some], out=source[some])
-    return y.reshape(N, C, HO, WO), (source.reshape(N, C, HO, WO), x, geometry)
+    return y.reshape(N, C, HO, WO), (source.reshape(N, C, HO, WO), x.shape, x.dtype, geometry)
 
 
 def max_pool2d_backward(dy, cache):
@@ -78,10 +78,10 @@ def max_pool2d_backward(dy, cache):
     TypeError, ValueError
         If `dy` has not the precision or the shape of `y`.
     """
-    source, x, geometry = cache
-    check_gradient("max_pool2d_backward", dy, source.shape, x.dtype)
+    source, shape, dtype, geometry = cache
+    check_gradient("max_pool2d_backward", dy, source.shape, dtype)
 
-    dx_pad = np.zeros(padded(x.shape, geometry.padding), x.dtype)
+    dx_pad = np.zeros(padded(shape, geometry.padding), dtype)
     np.add.at(dx_pad.reshape(-1), source.reshape(-1), dy.reshape(-1))  # += place by place
     return crop(dx_pad, geometry.padding)
 
@@ -101,9 +101,9 @@ def avg_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     geometry = pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
     KH, KW = geometry.kernel
 
-    row = sum(taps(pad(x, geometry.padding), geometry, axis=-1))
-    y = sum(taps(row, geometry, axis=-2)) / (KH * KW)
-    return y, (x, geometry)
+    row = sum(taps(pad(x, geometry.padding), geometry, -1))
+    y = sum(taps(row, geometry, -2)) / (KH * KW)
+    return y, (x.shape, x.dtype, geometry)
 
 
 def avg_pool2d_backward(dy, cache):
@@ -111,17 +111,17 @@ def avg_pool2d_backward(dy, cache):
 
     Parameters, results and errors as :func:`max_pool2d_backward`.
     """
-    x, geometry = cache
-    (N, C, _, _), (KH, KW) = x.shape, geometry.kernel
-    check_gradient("avg_pool2d_backward", dy, (N, C, *geometry.output), x.dtype)
+    (N, C, H, W), dtype, geometry = cache
+    check_gradient("avg_pool2d_backward", dy, (N, C, *geometry.output), dtype)
+    (KH, KW), _, padding, (_, WO) = geometry
 
-    dx_pad = np.zeros(padded(x.shape, geometry.padding), x.dtype)
-    drow = np.zeros((*dx_pad.shape[:3], geometry.output[1]), x.dtype)
-    for tap in taps(drow, geometry, axis=-2):
+    dx_pad = np.zeros(padded((N, C, H, W), padding), dtype)
+    drow = np.zeros((*dx_pad.shape[:3], WO), dtype)
+    for tap in taps(drow, geometry, -2):
         tap += dy / (KH * KW)
-    for tap in taps(dx_pad, geometry, axis=-1):
+    for tap in taps(dx_pad, geometry, -1):
         tap += drow
-    return crop(dx_pad, geometry.padding)
+    return crop(dx_pad, padding)
 
 
 def first_max(values, places):
