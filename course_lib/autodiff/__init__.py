@@ -5,6 +5,8 @@
 array([1., 1., 1.])
 """
 
+from course_lib.autodiff.check import check_gradients
+from course_lib.autodiff.graph import trace
 from course_lib.autodiff.ledger import count
 from course_lib.autodiff.primitive import primitive
 from course_lib.autodiff.transforms import (
@@ -19,6 +21,7 @@ from course_lib.autodiff.transforms import (
 )
 
 __all__ = [
+    "check_gradients",
     "count",
     "grad",
     "hessian",
@@ -27,6 +30,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "primitive",
+    "trace",
     "value_and_grad",
     "vjp",
 ]

@@ -14,49 +14,67 @@ PRIMITIVES = []  # all of them, in order; the tests go through this list
 class Primitive:
     """A function, with a `jvp` and a `vjp` rule for each of its operands."""
 
-    def __init__(self, name, function, vjps, keep, cost):
+    def __init__(self, name, function, jvps, vjps, keep, cost):
         self.name = name
         self.function = function  # for arrays
         self.value = function  # for what may be traced for a sweep further out
-        self.jvps = ()
+        self.jvps = jvps
         self.vjps = vjps
         self.keep = keep
         self.cost = cost
+        self._filled = {}
 
     def with_options(self, options):
-        """Return the primitive with these keyword arguments filled in everywhere."""
-        bind = functools.partial
-        options = {name: private(option) for name, option in options.items()}
-        vjps = [bind(vjp, **options) for vjp in self.vjps]
-        rule = Primitive(self.name, None, vjps, self.keep, bind(self.cost, **options))
-        rule.value = bind(self.value, **options)
-        rule.jvps = [bind(jvp, **options) for jvp in self.jvps]
-        return rule
-
-    def check(self, args, options):
-        """Refuse arguments that the rules do not know.
+        """Return the primitive with these keyword arguments filled in everywhere.
 
         Raises
         ------
         TypeError
-            If there is one, or if a traced value stands where only an operand may.
+            If the rules do not know one of them, or one is traced.
         """
-        most, names, any_name = self.accepted
-        traced = [f"argument {i}" for i in range(len(self.vjps), len(args)) if is_traced(args[i])]
-        traced += [f"`{name}`" for name, option in options.items() if is_traced(option)]
-        if traced:
-            raise TypeError(
-                f"{self.name}: no derivative with respect to {traced[0]}; the arrays to "
-                f"differentiate come first, by position"
-            )
+        key = tuple(options.items())
+        try:
+            return self._filled[key]
+        except KeyError:
+            return self._filled.setdefault(key, self._fill(options))
+        except TypeError:  # an option that cannot be a key, such as an array
+            return self._fill(options)
+
+    def _fill(self, options):
+        _, known, anything = self.accepted
+        for option, given in options.items():
+            if type(given) is Traced:
+                raise TypeError(
+                    f"{self.name}: no derivative with respect to `{option}`; the arrays to "
+                    f"differentiate come first, by position"
+                )
+            if not anything and option not in known:
+                raise TypeError(f"{self.name}: `{option}` has no rule for a traced value")
+        options = {option: private(given) for option, given in options.items()}
+        value, *jvps = (functools.partial(f, **options) for f in (self.value, *self.jvps))
+        cost, *vjps = (functools.partial(f, **options) for f in (self.cost, *self.vjps))
+        return Primitive(self.name, value, jvps, vjps, self.keep, cost)
+
+    def check(self, args):
+        """Refuse arguments beyond the operands that the rules do not know.
+
+        Raises
+        ------
+        TypeError
+            If there are too many, or one is traced.
+        """
+        most, *_ = self.accepted
         if len(args) > most:
             raise TypeError(
                 f"{self.name}: with a traced value at most {most} arguments go by position, got "
                 f"{len(args)}; name the others"
             )
-        unknown = [] if any_name else sorted(options.keys() - names)
-        if unknown:
-            raise TypeError(f"{self.name}: no rule for a traced value with `{unknown[0]}`")
+        for i in range(len(self.vjps), len(args)):
+            if type(args[i]) is Traced:
+                raise TypeError(
+                    f"{self.name}: no derivative with respect to argument {i}; the arrays to "
+                    f"differentiate come first"
+                )
 
     @functools.cached_property
     def accepted(self):
@@ -125,8 +143,7 @@ def primitive(value, *, jvp, vjp, keeps="both", cost=None, name=None):
     if keeps not in KEEP:
         raise ValueError(f"primitive {name}: keeps={keeps!r}, expected one of {', '.join(KEEP)}")
     vjps = (vjp,) if callable(vjp) else tuple(vjp)
-    rule = Primitive(name, value, vjps, KEEP[keeps], cost or per_entry)
-    ours = teach(rule)
+    rule = Primitive(name, value, (), vjps, KEEP[keeps], cost or per_entry)
     if jvp == "linear":
         rule.jvps = tuple(tangent_in_place(rule, i) for i in range(len(vjps)))
     else:
@@ -137,7 +154,7 @@ def primitive(value, *, jvp, vjp, keeps="both", cost=None, name=None):
             f"one of each for every operand"
         )
     PRIMITIVES.append(rule)
-    return ours
+    return teach(rule)
 
 
 def teach(rule):
@@ -157,10 +174,6 @@ def teach(rule):
         return function
     rule.value = call
     return call
-
-
-def is_traced(a):
-    return type(a) is Traced
 
 
 def tangent_in_place(rule, i):
@@ -198,7 +211,11 @@ def composite(*functions):
 def keep_inputs(rule, y, values, marks):
     if None not in marks:
         return values
-    return [private(v) if mark is None else v for v, mark in zip(values, marks, strict=True)]
+    kept = list(values)
+    for i, mark in enumerate(marks):
+        if mark is None:
+            kept[i] = private(kept[i])
+    return kept
 
 
 def keep_output(rule, y, values, marks):
@@ -210,8 +227,11 @@ def keep_both(rule, y, values, marks):
 
 
 def keep_shapes(rule, y, values, marks):
+    shapes = [getattr(v, "shape", ()) for v in values]
     operands = len(rule.vjps)
-    return [*(getattr(v, "shape", ()) for v in values[:operands]), *map(private, values[operands:])]
+    if len(values) > operands:
+        shapes[operands:] = map(private, values[operands:])
+    return shapes
 
 
 KEEP = {"both": keep_both, "inputs": keep_inputs, "output": keep_output, "shapes": keep_shapes}
@@ -221,7 +241,7 @@ def private(a):
     """Return `a`, or a copy if it is an array that could be written into, also inside a tuple."""
     if isinstance(a, np.ndarray):
         return a.copy() if a.flags.writeable else a
-    if isinstance(a, tuple | list):
+    if isinstance(a, (tuple, list)):
         return type(a)(map(private, a))
     return a
 

@@ -33,7 +33,8 @@ def matmul_back(y_bar, a, b, to_first):
         x_bar, like, x = lined_up[0].T @ lined_up[1], columns, b
     else:
         x_bar, like, x = transposed(rows) @ y_bar, columns, b
-    return np.reshape(unbroadcast(x_bar, like.shape), x.shape)
+    x_bar = unbroadcast(x_bar, like.shape)
+    return x_bar if x_bar.shape == x.shape else np.reshape(x_bar, x.shape)
 
 
 primitive(

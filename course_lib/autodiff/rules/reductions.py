@@ -19,14 +19,15 @@ ZERO_SLOPE = [
 
 def as_axes(axis, ndim):
     """Return the axes that `axis` means: all for None."""
-    axes = range(ndim) if axis is None else np.atleast_1d(axis).tolist()
-    return tuple(a % ndim for a in axes)
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def kept(shape, axis):
     """Return the shape of a reduction over `axis` with ``keepdims=True``."""
     axes = as_axes(axis, len(shape))
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
 primitive(
@@ -57,8 +58,12 @@ def shares(x, y, axis):
     A NaN is the extremum wherever it stands.
     """
     x, y = plain(x), np.reshape(plain(y), kept(x.shape, axis))
-    taken = (x == y) | (x != x)
-    return (taken / np.sum(taken, as_axes(axis, x.ndim), keepdims=True)).astype(x.dtype)
+    taken = x == y
+    count = np.sum(taken, as_axes(axis, x.ndim), keepdims=True)
+    if not count.all():
+        taken = taken | (x != x)
+        count = np.sum(taken, as_axes(axis, x.ndim), keepdims=True)
+    return taken / count.astype(x.dtype)
 
 
 def enter_extremum(function):
