@@ -9,10 +9,12 @@ import pytest
 
 import course_lib
 
+MIRRORS = "course_lib.autodiff.rules."  # stand-ins for NumPy's functions, which NumPy documents
+
 
 def modules():
     for found in pkgutil.walk_packages(course_lib.__path__, "course_lib."):
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith("__main__") and not found.name.startswith(MIRRORS):
             yield found.name
 
 
