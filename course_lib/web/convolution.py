@@ -13,7 +13,6 @@ from course_lib.web.figure import Figure
 from course_lib.web.tables import array_table, factor, nested, number, table
 
 MAX_SIZE = {"x": 8, "weight": 4}  # rows or columns: what a phone can show
-SIDE_BY_SIDE = 'style="display: flex; flex-wrap: wrap; gap: 1em"'
 PARTS = ("figure", "grid", "sum", "convolution")
 
 
@@ -122,7 +121,7 @@ def _figure(tag, x, weight, dy, stride, padding, details):
         parts=(*PARTS, tag.removeprefix("course-")),
         data={"x": _plain(x), "weight": _plain(weight), "dy": _plain(dy)}
         | {"stride": stride, "padding": padding},
-        fallback=f"<p>{title}:</p>\n<div {SIDE_BY_SIDE}>\n{tables}\n</div>\n{details}",
+        fallback=f'<p>{title}:</p>\n<div class="course-static">\n{tables}\n{details}\n</div>',
         text="\n".join([title, *texts]),
     )
 

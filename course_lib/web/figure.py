@@ -40,7 +40,8 @@ class Figure:
         scripts = "".join(_script(part) for part in self.parts)
         # Without this attribute JupyterLab takes the arrow keys for its own.
         return (
-            f'<style data-course-part="palette">{palette.css()}</style>\n{scripts}'
+            f'<style data-course-part="palette">{palette.css()}</style>\n'
+            f'<style data-course-part="static">{_read("static.css")}</style>\n{scripts}'
             f'<{self.tag} data-lm-suppress-shortcuts="true" '
             f"data-figure='{_attribute(self.data)}'>\n{self.fallback}\n</{self.tag}>"
         )
@@ -75,11 +76,14 @@ def _script(part):
 
     The CDATA marks are comments in HTML; in an EPUB, which is XML, they let the code be code.
     """
-    code = (ELEMENTS / f"{part}.js").read_text("utf-8")
-    sheet = ELEMENTS / f"{part}.css"
-    if sheet.is_file():
-        code += f'courseFigures.styles["{part}"] = {_json(sheet.read_text("utf-8"))};\n'
+    code = _read(f"{part}.js")
+    if (ELEMENTS / f"{part}.css").is_file():
+        code += f'courseFigures.styles["{part}"] = {_json(_read(f"{part}.css"))};\n'
     return f'<script data-course-part="{part}">//<![CDATA[\n{code}//]]></script>\n'
+
+
+def _read(name):
+    return (ELEMENTS / name).read_text("utf-8")
 
 
 def _json(value):

@@ -100,7 +100,7 @@ def test_pixel(show, grid, spoken, case, how):
         by_letter = {letter: w for w, letter in grid(page, "k").corners("tag").items()}
         letters = grid(page, "dy").corners("tag")
         assert {output: by_letter[letter] for output, letter in letters.items()} == expected
-        assert page.locator(".term .numbers").count() == len(expected)
+        assert page.locator(".sum .numbers").count() == len(expected)
         assert page.locator(".total").inner_text() == written(dx[pixel])
         name = f"x[{pixel[0]}, {pixel[1]}]"
         if expected:
@@ -123,7 +123,7 @@ def test_weight(show, grid, spoken, case, how):
         assert grid(page, "k").marked("picked") == grid(page, "dweight").marked("picked")
         assert grid(page, "x").marked("touched") == met
         assert grid(page, "dy").marked("touched") == set(np.ndindex(y.shape))
-        assert page.locator(".term .numbers").count() == y.size
+        assert page.locator(".sum .numbers").count() == y.size
         assert page.locator(".total").inner_text() == written(dweight[weight])
         assert spoken(page).endswith(f"{written(dweight[weight])}.")
 
@@ -249,7 +249,7 @@ def test_a_short_sum_is_read_out(show, grid, spoken):
 def test_a_long_sum_is_not_read_out(show, grid, spoken):
     page = show(web.convolution_explorer(X, K))
     grid(page, "k").cell((0, 0)).click()
-    assert page.locator(".term .numbers").count() == 15
+    assert page.locator(".sum .numbers").count() == 15
     assert "times" not in spoken(page).split("dweight")[1]
 
 

@@ -23,7 +23,6 @@ courseFigures.define("course-convolution-explorer", (course) => {
     weight: { name: "k", result: "dweight", left: "dy", right: "x", touched: ["x", "dy"] },
     output: { name: "y", result: "y", left: "x", right: "k", touched: ["x", "k"] },
   };
-  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";  // sums with more terms go without
 
   return class extends Figure {
     label = "Convolution explorer";
@@ -111,7 +110,7 @@ courseFigures.define("course-convolution-explorer", (course) => {
       const met = this.meetings.filter((one) => same(one[of], position));
       return met.map((meeting, n) => ({
         meeting,
-        letter: met.length <= LETTERS.length ? LETTERS[n] : "",
+        letter: sum.letter(n, met.length),
         names: [left, right].map((name) => this.nameIn(meeting, name)),
         left: this.valueIn(meeting, left),
         right: this.valueIn(meeting, right),
@@ -171,7 +170,8 @@ courseFigures.define("course-convolution-explorer", (course) => {
       if (!n) return `No window touches ${what}: its gradient is 0.`;
       const met = { pixel: "the weight that the pixel met", weight: "the pixel that the weight met" }[of];
       const verb = { pixel: "touches", weight: "is used for" }[of];
-      return `${what} ${verb} ${count(n, "output")}. Each hands back its dy times ${met} there.`;
+      const each = n === 1 ? "It" : "Each";
+      return `${what} ${verb} ${count(n, "output")}. ${each} hands back its dy times ${met} there.`;
     }
 
     untouched() {

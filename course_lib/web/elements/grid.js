@@ -90,7 +90,7 @@ courseFigures.Grid = courseFigures.Grid || (() => {
         parts.tag.textContent = tag;
         parts.note.textContent = note;
         td.className = ["cell", inside ? "inside" : "outside", ...states].join(" ");
-        td.classList.toggle("long", shown.length > 3);
+        td.style.setProperty("--length", shown.length);
         if (states.includes("picked")) td.setAttribute("aria-current", "true");
         else td.removeAttribute("aria-current");
       }

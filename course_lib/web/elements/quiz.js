@@ -32,7 +32,7 @@ courseFigures.define("course-quiz", ({ Figure, node }) => {
       const check = () => this.check(n, options, labels, why);
       const form = node("form", { onsubmit: (event) => { event.preventDefault(); check(); } },
         node("fieldset", { onchange: () => this.forget(labels, why) },
-          node("legend", {}, ...inline(ask)),
+          node("legend", {}, node("b", {}, `${n + 1}.`), " ", ...inline(ask)),
           ...labels),
         node("button", { type: "submit", "aria-label": `Check question ${n + 1}` }, "Check"),
         why);

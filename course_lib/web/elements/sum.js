@@ -1,37 +1,52 @@
 /* A sum of products, term by term: written as a row of chips, and in words.
  *
  * A term is { letter, names, left, right, roles }: the letter that marks the same term in the
- * grids, the names of its two factors, their values, and the colours of what they are.
+ * grids, the names of its two factors, their values, and the colours of what they are. A sum of
+ * more terms than there are letters is written in numbers alone.
  */
 "use strict";
 
 courseFigures.sum = courseFigures.sum || (() => {
   const { node, number } = courseFigures;
 
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const MOST_SPOKEN = 9;
+
+  /** The letter of term n in a sum of `all` terms. */
+  function letter(n, all) {
+    return all <= LETTERS.length ? LETTERS[n] : "";
+  }
+
   /** A number inside a product: 2, but (−4). */
   function factor(value) {
     return value < 0 ? `(${number(value)})` : number(value);
   }
 
-  function chip({ letter, names, left, right, roles }) {
-    const colored = (value, role) => node("span", { style: `color: var(--course-${role})` }, factor(value));
-    return node("span", { class: "term" },
-      node("span", { class: "names" }, ...(letter ? [node("b", {}, letter), " "] : []), names.join(" \u00b7 ")),
-      node("span", { class: "numbers" }, colored(left, roles[0]), " \u00b7 ", colored(right, roles[1])));
+  function product({ left, right, roles }) {
+    const [first, second] = [left, right].map((value, n) =>
+      node("span", { style: `color: var(--course-${roles[n]})` }, factor(value)));
+    return node("span", { class: "numbers" }, first, "\u00a0\u00b7\u00a0", second);
+  }
+
+  function chip(term) {
+    const mark = term.letter ? [node("b", {}, term.letter), " "] : [];
+    const names = node("span", { class: "names" }, ...mark, term.names.join(" \u00b7 "));
+    return node("span", { class: "term" }, names, product(term));
   }
 
   /** `name` = term + term + ... = `total`, as nodes. */
   function written(name, terms, total) {
-    const chips = terms.flatMap((term, n) => [n ? " + " : " = ", chip(term)]);
-    return [node("b", {}, name), ...chips, " = ", node("b", { class: "total" }, number(total))];
+    const draw = terms.length <= LETTERS.length ? chip : product;
+    const parts = terms.flatMap((term, n) => [n ? " + " : " = ", draw(term)]);
+    return [node("b", {}, name), ...parts, " = ", node("b", { class: "total" }, number(total))];
   }
 
   /** The same in words; of a long sum only what comes out. */
-  function spoken(name, terms, total, most = 9) {
+  function spoken(name, terms, total) {
     const products = terms.map(({ left, right }) => `${number(left)} times ${number(right)}`);
-    const sum = terms.length && terms.length <= most ? `${products.join(" plus ")}, which is ` : "";
+    const sum = terms.length && terms.length <= MOST_SPOKEN ? `${products.join(" plus ")}, which is ` : "";
     return `${name} is ${sum}${number(total)}.`;
   }
 
-  return Object.freeze({ spoken, written });
+  return Object.freeze({ letter, spoken, written });
 })();
