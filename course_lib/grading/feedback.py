@@ -1,8 +1,11 @@
 """Feedback that shows a student no hidden test, and needs no network to be read."""
 
+import ast
 import re
+from html import escape
 from itertools import dropwhile, groupby
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 import nbgrader
@@ -13,10 +16,11 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+from nbgrader.utils import is_locked
 
 __all__ = ["FeedbackExporter", "HideTests"]
 
-CHECK = re.compile(r"\s*(assert\b|(\w+\.)*(assert|check)\w*\()")  # the first line of a check
+CHECK = re.compile(r"(\w+\.)*_?(assert|check)\w*\(")  # a call that checks something
 FRAME = re.compile(r"^\s*Cell In\[(\d+)\], line (\d+)", re.MULTILINE)
 TEMPLATES = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
 
@@ -24,83 +28,117 @@ TEMPLATES = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" 
 class HideTests(NbGraderPreprocessor):
     """Remove the hidden tests from an autograded notebook, where nbgrader has restored them.
 
-    In place of each stands how many checks it makes. Of what such a cell printed and displayed
-    nothing stays: a student's ``print(x)`` would show the arguments. Of an error stay its type, the
-    lines of the notebook that led to it instead of the traceback, which quotes those around them,
-    and its message, unless the student's code raised it inside a hidden check.
+    In the place of each stands how many checks it makes. Of what its cell printed and displayed
+    nothing stays: a student's ``print(x)`` would show the arguments. Of an error stay its type,
+    its message unless the student's code raised it inside a hidden check, and instead of the
+    traceback, which quotes the lines around, those of the notebook that led to it.
     """
 
     def preprocess(self, nb, resources):
         """Hide the tests in all cells of `nb`, in place."""
-        cells = [cell for cell in nb.cells if cell.cell_type == "code"]
-        # IPython drops empty lines at the start of a cell before it counts.
-        executed = {cell.execution_count: cell.source.lstrip("\n") for cell in cells}
-        sources = {count: self._lines(source) for count, source in executed.items()}
-        secret = {count for count, lines in sources.items() if any(hidden for _, hidden in lines)}
-        for cell in cells:
-            lines = self._lines(cell.source)
-            tests = any(hidden for _, hidden in lines)
-            if tests:
-                cell.source = _visible(lines)
+        cells = [(cell, self._read(cell)) for cell in nb.cells if cell.cell_type == "code"]
+        sources = {cell.execution_count: source for cell, source in cells}
+        for cell, source in cells:
+            if source.tests:
+                cell.source = _visible(source.lines)
                 cell.outputs = [out for out in cell.outputs if out.output_type == "error"]
             for error in (out for out in cell.outputs if out.output_type == "error"):
                 frames = _frames(error.traceback, sources)
-                if tests or any(frame.cell in secret for frame in frames):
-                    error.traceback = _explain(error, frames, secret)
+                if source.tests or any(frame.source.tests for frame in frames):
+                    error.traceback = _explain(error, frames)
         return nb, resources
 
-    def _lines(self, source):
-        """Lines of a cell, each with whether it is hidden; so are the delimiters."""
+    def _read(self, cell):
+        """Source of a cell as IPython counts its lines: from the first that is not empty."""
         delimiters = ClearHiddenTests(parent=self)
         lines, hidden = [], False
-        for line in source.split("\n"):
-            hidden = hidden or delimiters.begin_test_delimeter in line
-            lines.append((line, hidden))
-            hidden = hidden and delimiters.end_test_delimeter not in line
-        return lines
+        for text in cell.source.lstrip("\n").split("\n"):
+            hidden = hidden or delimiters.begin_test_delimeter in text
+            lines.append(Line(text, hidden))
+            hidden = hidden and delimiters.end_test_delimeter not in text
+        return Source(lines, tests=any(line.hidden for line in lines), own=not is_locked(cell))
+
+
+class Line(NamedTuple):
+    """A line of a cell, and whether it is part of a hidden test; so are the delimiters."""
+
+    text: str
+    hidden: bool
+
+
+class Source(NamedTuple):
+    """Lines of a cell, whether it holds hidden tests, and whether the student wrote it."""
+
+    lines: list[Line]
+    tests: bool
+    own: bool
+
+
+class Frame(NamedTuple):
+    """Where in the notebook a traceback passed: the cell's execution count and the line."""
+
+    source: Source
+    count: int
+    number: int
+
+    @property
+    def line(self):
+        """The line itself; IPython may count one that a magic made up."""
+        lines = self.source.lines
+        return lines[self.number - 1] if self.number <= len(lines) else Line("", hidden=False)
+
+    def __str__(self):
+        line = f"line {self.number}: {self.line.text.strip()}"
+        return f"In [{self.count}], {'a hidden check' if self.line.hidden else line}"
+
+
+def _frames(traceback, sources):
+    """Frames of a traceback that lie in cells of the notebook, outermost first."""
+    found = FRAME.findall(strip_ansi("\n".join(traceback)))
+    numbers = [(int(count), int(number)) for count, number in found]
+    return [Frame(sources[count], count, number) for count, number in numbers if count in sources]
+
+
+def _explain(error, frames):
+    """Lines to show instead of a traceback."""
+    shown = []
+    for hidden, group in groupby(frames, key=lambda frame: frame.line.hidden):
+        lines = [str(frame) for frame in group]
+        shown += lines[:1] if hidden else lines
+    inside = dropwhile(lambda frame: not frame.line.hidden, frames)
+    raised_by_student = any(frame.source.own for frame in inside)
+    told = error.evalue and not raised_by_student
+    return [*shown, f"{error.ename}: {error.evalue}" if told else error.ename]
 
 
 def _visible(lines):
     """Source of a cell with a note in place of each hidden test."""
     source = []
-    for hidden, group in groupby(lines, key=lambda line: line[1]):
-        texts = [text for text, _ in group]
+    for hidden, group in groupby(lines, key=lambda line: line.hidden):
+        texts = [line.text for line in group]
         if hidden:
-            checks = sum(bool(CHECK.match(text)) for text in texts)
             indent = re.match(r"\s*", texts[0])[0]
-            texts = [f"{indent}# {checks or 'some'} hidden check{'s' * (checks != 1)}"]
+            checks = _count_checks("\n".join(texts))
+            note = f"{checks} hidden check{'s' * (checks != 1)}" if checks else "hidden code"
+            texts = [f"{indent}# {note}"]
         source += texts
     return "\n".join(source)
 
 
-class Frame(NamedTuple):
-    """Where in the notebook a traceback passed: execution count of the cell, line, its text."""
-
-    cell: int
-    line: int
-    text: str
-    hidden: bool
-
-    def __str__(self):
-        where = "a hidden check" if self.hidden else f"line {self.line}: {self.text.strip()}"
-        return f"In [{self.cell}], {where}"
-
-
-def _frames(traceback, sources):
-    """Frames of a traceback that lie in cells of the notebook, outermost first."""
-    frames = []
-    for cell, line in FRAME.findall(strip_ansi("\n".join(traceback))):
-        lines = dict(enumerate(sources.get(int(cell), []), start=1))
-        frames.append(Frame(int(cell), int(line), *lines.get(int(line), ("", False))))
-    return frames
-
-
-def _explain(error, frames, secret):
-    """Lines to show instead of a traceback."""
-    inside = dropwhile(lambda frame: not frame.hidden, frames)
-    raised_by_student = any(frame.cell not in secret for frame in inside)
-    told = error.evalue and not raised_by_student
-    return [*map(str, frames), f"{error.ename}: {error.evalue}" if told else error.ename]
+def _count_checks(source):
+    """How many statements of a hidden test are checks, those of functions it defines excepted."""
+    try:
+        statements = ast.parse(dedent(source)).body
+    except SyntaxError:  # part of a statement that begins or ends outside
+        return 0
+    checks = 0
+    while statements:
+        statement = statements.pop()
+        called = ast.unparse(statement.value) if isinstance(statement, ast.Expr) else ""
+        checks += isinstance(statement, ast.Assert) or bool(CHECK.match(called))
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            statements += [s for s in ast.iter_child_nodes(statement) if isinstance(s, ast.stmt)]
+    return checks
 
 
 class MathMLRenderer(IPythonRenderer):
@@ -120,10 +158,11 @@ class MathMLRenderer(IPythonRenderer):
 
 
 def _mathml(tex, *, as_block):
+    """MathML of a formula; its source where docutils, which meets broken TeX so, cannot read it."""
     try:
         return tex2mathml(tex, as_block=as_block)
-    except MathError:
-        return f"<code>{tex}</code>"
+    except (MathError, AttributeError, IndexError):
+        return f"<code>{escape(tex)}</code>"
 
 
 class FeedbackExporter(HTMLExporter):

@@ -5,10 +5,10 @@ from html import unescape
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from powers import ASSIGNMENT, CLASS, HIDDEN, SECRETS, cell
 
-from course_lib.grading.feedback import HideTests
+from course_lib.grading.feedback import FeedbackExporter, HideTests
 
 
 def text(page):
@@ -87,9 +87,15 @@ def hidden(*lines):
     return "\n".join(["    ### BEGIN HIDDEN TESTS", *lines, "    ### END HIDDEN TESTS"])
 
 
-def cleaned(*sources, traceback=()):
-    """Sources of cells after HideTests, and the traceback of the last one."""
+def cleaned(*sources, traceback=(), own=()):
+    """Sources of cells after HideTests, and the traceback of the last one.
+
+    Cells with a number in `own` are the student's, the others are locked.
+    """
     cells = [new_code_cell(s, execution_count=n) for n, s in enumerate(sources, start=1)]
+    for number, code in enumerate(cells, start=1):
+        role = {"grade": False, "solution": False, "locked": number not in own}
+        code.metadata.nbgrader = role
     error = new_output("error", ename="ValueError", evalue="why", traceback=list(traceback))
     cells[-1].outputs = [error]
     notebook, _ = HideTests().preprocess(new_notebook(cells=cells), {})
@@ -100,14 +106,22 @@ def cleaned(*sources, traceback=()):
     "lines, note",
     [
         (["    assert f(1)"], "1 hidden check"),
-        (["    check_close(f(1), 2)", "    np.testing.assert_equal(", "    )"], "2 hidden checks"),
-        (["    for x in y:", "        run(x)"], "some hidden checks"),
+        (
+            ["    check_close(f(1), 2)", "    np.testing.assert_equal(", "        f(1), 2)"],
+            "2 hidden",
+        ),
+        (["    for x in y:", "        if x:", "            _check(x)"], "1 hidden check"),
+        (["    def check_all():", "        assert f(1)", "    check_all()"], "1 hidden check"),
+        (["    for x in y:", "        run(x)"], "hidden code"),
+        (["    return ("], "hidden code"),
     ],
 )
 def test_a_region_becomes_a_note(lines, note):
     before, after = "with numpy.errstate():", "assert f(0)"
     (source,), _ = cleaned("\n".join([before, hidden(*lines), after]))
-    assert source == f"{before}\n    # {note}\n{after}"
+    assert source.startswith(f"{before}\n    # {note}")
+    assert source.endswith(f"\n{after}")
+    assert source.count("\n") == 2
 
 
 def test_a_cell_that_calls_what_a_hidden_region_defines():
@@ -118,10 +132,43 @@ def test_a_cell_that_calls_what_a_hidden_region_defines():
         "Cell In[1], line 3, in helper(x)\n      2 def helper(x):\n----> 3    return 7919 / x",
         "ValueError: why",
     ]
-    _, traceback = cleaned(helper, "helper(0)", traceback=quoting)
-    assert traceback == ["In [2], line 1: helper(0)", "In [1], a hidden check", "ValueError: why"]
+    told = ["In [2], line 1: helper(0)", "In [1], a hidden check", "ValueError: why"]
+    assert cleaned(helper, "helper(0)", traceback=quoting, own={2})[1] == told
+
+
+def test_hidden_code_on_the_way_is_told_once():
+    traceback = ["Cell In[2], line 3\n", "Cell In[2], line 2\n", "Cell In[1], line 1\n"]
+    test = "### BEGIN HIDDEN TESTS\ndef run(): call()\nrun()\n### END HIDDEN TESTS"
+    _, shown = cleaned("call = print", test, traceback=traceback)
+    assert shown == ["In [2], a hidden check", "In [1], line 1: call = print", "ValueError: why"]
+
+
+@pytest.mark.parametrize("own, told", [((), "ValueError: why"), ({1}, "ValueError")])
+def test_only_what_the_students_code_says_is_kept_back(own, told):
+    run = "def run():\n    raise ValueError"
+    test = "### BEGIN HIDDEN TESTS\nrun()\n### END HIDDEN TESTS"
+    traceback = ["Cell In[2], line 2\n----> 2 run()", "Cell In[1], line 2\n----> 2     raise"]
+    _, shown = cleaned(run, test, traceback=traceback, own=own)
+    assert shown == ["In [2], a hidden check", "In [1], line 2: raise ValueError", told]
 
 
 def test_other_cells_stay_as_they_are():
     traceback = ["Cell In[2], line 1\n----> 1 f()", "ValueError: why"]
     assert cleaned("1", "f()", traceback=traceback) == (["1", "f()"], traceback)
+
+
+@pytest.mark.parametrize(
+    "tex, shown",
+    [
+        (r"\frac{a}{b}", "<mfrac>"),
+        (r"a < b", "&lt;"),
+        (r"\nonsense < 1", r"<code>\nonsense &lt; 1</code>"),
+        (r"\right) ^", r"<code>\right) ^</code>"),
+        (r"a & b", "<code>a &amp; b</code>"),
+    ],
+)
+def test_formulas(tex, shown):
+    notebook = new_notebook(cells=[new_markdown_cell(f"A formula: ${tex}$")])
+    exporter = FeedbackExporter()
+    html = exporter.markdown2html({"cell": notebook.cells[0]}, notebook.cells[0].source)
+    assert shown in html
