@@ -4,6 +4,7 @@ Each is run in the folder of the course, where ``nbgrader_config.py`` lies.
 """
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +123,8 @@ def grade(assignment):
         grades = str(Path(coursedir.root, "grades.csv"))
         CsvExportPlugin(parent=course, to=grades).export(gradebook)
     if failed:
-        raise CommandError(f"grade: not graded, see the log above: {', '.join(failed)}")
+        names = ", ".join(failed)
+        raise CommandError(f"grade: not graded (0 in grades.csv), see the log above: {names}")
 
 
 def _course(assignment=""):
@@ -143,10 +145,13 @@ def _gradebook(course):
 
 def _convert(converter, course):
     """Whether one of nbgrader's steps succeeds; what it did before is done again."""
-    try:
-        converter(coursedir=course.coursedir, parent=course, force=True).start()
-    except NbGraderException:
-        return False
+    with warnings.catch_warnings():
+        # SQLAlchemy 2.1 warns each time nbgrader creates a submission, which is saved all the same.
+        warnings.filterwarnings("ignore", "Object of type <Submitted", module="nbgrader")
+        try:
+            converter(coursedir=course.coursedir, parent=course, force=True).start()
+        except NbGraderException:
+            return False
     return True
 
 

@@ -16,7 +16,11 @@ def test_one_who_handed_in_through_the_exchange(graded, account):
 
 def test_what_cannot_be_graded_is_named(graded):
     refused = sorted([*REFUSED, "garbled"])
-    assert f"not graded, see the log above: {', '.join(refused)}" in graded.said.stderr
+    assert (
+        f"not graded (0 in grades.csv), see the log above: {', '.join(refused)}"
+        in graded.said.stderr
+    )
+    assert "Warning" not in graded.said.stderr
     for student in refused:
         assert student not in graded.said.stdout
         assert not graded.notebook("feedback", student).parent.exists()
