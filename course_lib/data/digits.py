@@ -1,6 +1,7 @@
 """Handwritten digits, from inside scikit-learn: nothing is downloaded."""
 
 from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -37,8 +38,10 @@ def load_digits(size=8, *, dtype=np.float32):
 
     Raises
     ------
-    TypeError, ValueError
-        If `size` is not a positive int.
+    TypeError
+        If `size` is not an int, or `dtype` no type of floats.
+    ValueError
+        If `size` is less than 1.
 
     References
     ----------
@@ -46,14 +49,18 @@ def load_digits(size=8, *, dtype=np.float32):
     Learning Repository, https://doi.org/10.24432/C50P49, CC BY 4.0: its test set, which
     scikit-learn ships as :func:`sklearn.datasets.load_digits`.
     """
-    if not isinstance(size, int):
+    if not isinstance(size, Integral):
         raise TypeError(f"load_digits: `size` is {size!r}, expected an int")
     if size < 1:
         raise ValueError(f"load_digits: `size` is {size}, expected at least 1")
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(
+            f"load_digits: `dtype` is {np.dtype(dtype)}, expected floating-point numbers"
+        )
     images, labels = originals()
     matrix = resampling(images.shape[-1], size)
     images = (matrix @ images @ matrix.T).astype(dtype)[:, None]
-    test = test_mask(labels)
+    test = every_fifth(labels)
     return Digits(images[~test], labels[~test], images[test], labels[test])
 
 
@@ -66,8 +73,8 @@ def originals():
     return digits.images / 16, digits.target.astype(np.int64)
 
 
-def test_mask(labels):
-    """Mark every fifth occurrence of each label."""
+def every_fifth(labels):
+    """Return a mask of every fifth occurrence of each label."""
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         mask[np.flatnonzero(labels == label)[4::5]] = True
