@@ -74,11 +74,15 @@ def once_per_page(html: str) -> str:
 def _script(part):
     """One part as a script: its code and, where it has any, the styles for its shadow root.
 
-    The CDATA marks are comments in HTML; in an EPUB, which is XML, they let the code be code.
+    The styles come first: where the element stands on the page already, as in JupyterLab, the code
+    draws it at once. The CDATA marks are comments in HTML; in an EPUB, which is XML, they let the
+    code be code.
     """
     code = _read(f"{part}.js")
     if (ELEMENTS / f"{part}.css").is_file():
-        code += f'courseFigures.styles["{part}"] = {_json(_read(f"{part}.css"))};\n'
+        sheets = "globalThis.courseStyles"
+        sheet = _json(_read(f"{part}.css"))
+        code = f'({sheets} = {sheets} || {{}})["{part}"] = {sheet};\n{code}'
     return f'<script data-course-part="{part}">//<![CDATA[\n{code}//]]></script>\n'
 
 

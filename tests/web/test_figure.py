@@ -109,12 +109,18 @@ def test_two_figures_do_not_interfere(show, grid, spoken):
     assert all(quiz.get_by_role("radio").nth(n).is_checked() for n, quiz in enumerate(quizzes))
 
 
+STYLES = "tag => [...document.querySelectorAll(tag)].map(e => e.shadowRoot.firstChild.textContent)"
+
+
 @each_figure
 def test_jupyterlab_puts_the_html_before_the_scripts(show, name):
+    tag = FIGURES[name].tag
+    (css,) = show(FIGURES[name]).evaluate(STYLES, tag)
     page = show(body="<p>A notebook.</p>")
     for _ in range(2):  # the cell is run again
         put_by_script(page, FIGURES[name])
-    assert page.locator(f"{FIGURES[name].tag} .stage").count() == 2
+    assert page.locator(f"{tag} .stage").count() == 2
+    assert page.evaluate(STYLES, tag) == [css, css]  # drawn with all of its styles
 
 
 @each_figure

@@ -8,8 +8,6 @@
 "use strict";
 
 globalThis.courseFigures = globalThis.courseFigures || (() => {
-  const styles = {};  // part -> css, filled in by the scripts of the parts
-
   /** Make an element: node("p", { class: "text", onclick: listen }, "words", otherNode). */
   function node(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -52,7 +50,7 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     connectedCallback() {
       if (this.shadowRoot) return;  // moved within the page
       const root = this.attachShadow({ mode: "open" });
-      const css = ["figure", ...this.sheets].map((part) => styles[part]).join("\n");
+      const css = ["figure", ...this.sheets].map((part) => globalThis.courseStyles[part]).join("\n");
       this.stage = node("div", { class: "stage", role: "group", "aria-label": this.label });
       this.status = node("p", { class: "unseen", role: "status" });
       const onPaper = node("div", { class: "on-paper" }, node("slot"));
@@ -71,5 +69,5 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     if (!customElements.get(tag)) customElements.define(tag, make(globalThis.courseFigures));
   }
 
-  return { Figure, count, define, node, number, slider, styles };
+  return { Figure, count, define, node, number, slider };
 })();
