@@ -8,7 +8,7 @@ import numpy as np
 
 from course_lib.autodiff import ledger
 from course_lib.autodiff.arrays import Traced
-from course_lib.autodiff.engine import Forward, Tape
+from course_lib.autodiff.engine import Forward, Tape, plain
 from course_lib.autodiff.trees import flatten, rebuild
 
 
@@ -177,6 +177,8 @@ def differentiate(where, f, argnums, args, options):
     recording = Recording(where, of_chosen, [args[i] for i in chosen])
     if recording.structure != 0 or np.shape(recording.ys[0]) != ():
         got = " and ".join(f"shape {np.shape(y)}" for y in recording.ys) or "nothing"
+        if recording.structure != 0:
+            got = f"a {type(recording.structure).__name__} with {got}"
         raise ValueError(
             f"{where}: the function returned {got}, expected one number; reduce it, for example "
             f"with np.sum, or use jacrev"
@@ -342,10 +344,12 @@ def results(where, tree):
     """Return the checked leaves of what the function returned, and their structure."""
     leaves, structure = flatten(tree)
     for y in leaves:
-        if type(y) is not Traced and np.asarray(y).dtype.kind not in "fiub":
+        found = y.dtype if type(y) is Traced else np.asarray(y).dtype
+        if found.kind not in "fiub":
+            kind = "an array" if np.ndim(y) else f"a {type(plain(y)).__name__}"
             raise TypeError(
-                f"{where}: the function returned a {type(y).__name__} of {np.asarray(y).dtype}, "
-                f"expected real numbers or arrays of them"
+                f"{where}: the function returned {kind} of {found}, expected real numbers or "
+                f"arrays of them"
             )
     return leaves, structure
 
@@ -387,7 +391,14 @@ def zeros(x):
 
 def as_precise_as(x, x_bar):
     """Return `x_bar` in the precision of `x`."""
-    return x_bar if x_bar.dtype == x.dtype else x_bar.astype(x.dtype)
+    if x_bar.dtype == x.dtype:
+        return x_bar
+    if x_bar.dtype.kind == "c":
+        raise TypeError(
+            "the function computes with complex numbers, which have no derivative here; write it "
+            "with real and imaginary parts"
+        )
+    return x_bar.astype(x.dtype)
 
 
 def basis(x):

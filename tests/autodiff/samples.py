@@ -185,6 +185,8 @@ for function in (*EXTREMA, np.mean, np.prod, np.std, np.sum, np.var):
                 draw=draw,
             )
     sample(function, lambda x, f=function: f(x), (4,), draw=draw)
+for function in (np.max, np.prod, np.sum):  # of a number, along an axis that it does not have
+    sample(function, lambda x, f=function: f(x * x, axis=-1), ())
 sample(np.sum, lambda x: x.sum(0).sum(), (2, 3))
 sample(np.sum, lambda x: np.sum(x), ())
 sample(np.prod, lambda x: np.prod(x * np.array([0.0, 1.0, 1.0, 1.0, 2.0])), (5,))

@@ -53,7 +53,7 @@ ONE = {
     "new axis": (lambda x: x[:, None], lambda x: x[:, None]),
     "transpose": (lambda x: np.moveaxis(x, 0, -1), lambda x: torch.movedim(x, 0, -1)),
     "pad": (
-        lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 2)]),
+        lambda x: np.pad(x, [*[(0, 0)] * len(x.shape[1:]), (1, 2)]),
         lambda x: torch.nn.functional.pad(x, (1, 2)),
     ),
     "gram": (lambda x: x @ np.swapaxes(x, -1, -2) / 4, lambda x: x @ torch.swapaxes(x, -1, -2) / 4),
@@ -101,7 +101,7 @@ def feasible(program, *arrays):
         takes = [pool[i % len(pool)], pool[j % len(pool)]][: 1 if step < len(ONE) else 2]
         try:
             y = STEPS[step][0](*takes)
-        except (ValueError, IndexError, np.exceptions.AxisError, np.linalg.LinAlgError):
+        except (TypeError, ValueError, IndexError, np.linalg.LinAlgError):
             continue
         if 0 < np.size(y) <= LARGEST:
             kept.append((step, i % len(pool), j % len(pool)))

@@ -6,8 +6,8 @@ summed on the way back.
 
 import numpy as np
 
-from course_lib.autodiff.engine import RULES, plain
-from course_lib.autodiff.primitive import constant, nothing, primitive
+from course_lib.autodiff.engine import plain
+from course_lib.autodiff.primitive import composite, constant, nothing, primitive
 
 LOG_2, LOG_10 = float(np.log(2)), float(np.log(10))
 
@@ -139,7 +139,7 @@ def enter_linear(function, factor):
     )
 
 
-def enter_several(function, partials, **naming):
+def enter_several(function, partials):
     """Enter a function of several operands; see PARTIALS."""
 
     def jvp(partial):
@@ -148,12 +148,11 @@ def enter_several(function, partials, **naming):
     def vjp(i, partial):
         return lambda d, *operands: unbroadcast(partial(d, *operands), operands[i].shape)
 
-    return primitive(
+    primitive(
         function,
         jvp=map(jvp, partials),
         vjp=map(vjp, range(len(partials)), partials),
         keeps="inputs",
-        **naming,
     )
 
 
@@ -212,28 +211,16 @@ select = primitive(
 )
 
 
-limit = enter_several(
-    lambda x, low, high: np.clip(x, low, high),
-    (
-        lambda d, x, low, high: np.where((low <= x) & (x <= high), d, 0),
-        lambda d, x, low, high: np.where((x < low) & (low <= high), d, 0),
-        lambda d, x, low, high: np.where((high < x) | (high < low), d, 0),
-    ),
-    name="clip",
-)
-
-
+@composite(np.where)
 def where(condition, *branches):
     """Select by a condition, which is never differentiated."""
     return select(*branches, plain(condition)) if branches else np.nonzero(plain(condition))
 
 
+@composite(np.clip)
 def clip(a, a_min=None, a_max=None, *, min=None, max=None):
-    """Limit to a range; the ends of the range count as inside."""
+    """Limit to a range; at an end of it, half of the slope is left, as for any tie."""
     low = a_min if min is None else min
     high = a_max if max is None else max
-    return limit(a, -np.inf if low is None else low, np.inf if high is None else high)
-
-
-RULES[np.where] = where
-RULES[np.clip] = clip
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)

@@ -19,7 +19,7 @@ ZERO_SLOPE = [
 
 def as_axes(axis, ndim):
     """Return the axes that `axis` means: all for None."""
-    if axis is None:
+    if axis is None or ndim == 0:  # NumPy lets a number have an axis 0
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -42,10 +42,8 @@ primitive(
 primitive(
     np.cumsum,
     jvp="linear",
-    vjp=lambda y_bar, x, axis=None: (
-        np.reshape(np.cumsum(y_bar[::-1])[::-1], x)
-        if axis is None
-        else np.flip(np.cumsum(np.flip(y_bar, axis), axis), axis)
+    vjp=lambda y_bar, x, axis=None: np.reshape(
+        np.flip(np.cumsum(np.flip(y_bar, axis), axis), axis), x
     ),
     keeps="shapes",
     cost=per_input,
@@ -86,7 +84,7 @@ for function in {np.max, np.amax, np.min, np.amin}:
 def products_of_others(x):
     """Return along the last axis the product of all entries but this one; zeros do not matter."""
     n = x.shape[-1]
-    if n == 1:
+    if n <= 1:
         return np.ones_like(x)
     if n % 2:
         x = np.concatenate([x, np.ones_like(x[..., :1])], -1)
