@@ -19,9 +19,10 @@ class Digits(NamedTuple):
 def load_digits(size=8, *, dtype=np.float32):
     """Load 1,797 real handwritten digits, split into 1,442 to train on and 355 to test.
 
+    They were scanned as bitmaps of 32x32; a pixel is the share of ink in a block of 4x4 of them.
     Every fifth image of each digit is a test image, so that both parts hold all ten digits in
     equal shares, and the split is the same everywhere. The file does not say who wrote which
-    digit: both parts hold digits by the same 13 people.
+    digit: both parts hold digits by the same 13 people, so that strangers may be harder to read.
 
     Parameters
     ----------

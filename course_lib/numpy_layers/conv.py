@@ -11,7 +11,8 @@ def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
 
     .. math:: y_{n f i j} = b_f + \sum_{c u v} w_{f c u v}\, x_{n, c, s i + u, s j + v}
 
-    with `x` zero-padded by `padding` pixels on each side.
+    with `x` zero-padded by `padding` pixels on each side. The windows are the columns of a matrix
+    and the kernels the rows of another ("im2col"), and their product is the output, block by block.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
     y : ndarray, shape (N, F, HO, WO)
         ``HO = (H + 2 padding - KH) // stride + 1``, and `WO` likewise.
     cache : tuple
-        What :func:`conv2d_backward` needs; treat as opaque.
+        What :func:`conv2d_backward` needs; treat as opaque. It refers to `x` and `weight`: leave
+        them as they are until then.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
     References
     ----------
     Chellapilla, Puri & Simard (2006), "High Performance Convolutional Neural Networks for
-    Document Processing", section 4.
+    Document Processing", which calls it unrolled convolution.
     """
     check_shapes("conv2d", x=(x, "N C H W"), weight=(weight, "F C KH KW"), bias=(bias, "F"))
     check_floats("conv2d", x=x, weight=weight, bias=bias)
@@ -61,6 +63,10 @@ def conv2d_backward(dy, cache):
         \bar x_{n c r q} &= \sum_{f i j u v} \bar y_{n f i j}\, w_{f c u v}
             \quad\text{over } s i + u = r,\ s j + v = q \\
         \bar b_f &= \sum_{n i j} \bar y_{n f i j}
+
+    with the pixels r, q counted in the padded image. In matrices: the gradient of the kernels is
+    `dy` times the transposed columns; that of the columns is the transposed kernels times `dy`,
+    and each of its numbers is added to the pixel that it was read from.
 
     Parameters
     ----------

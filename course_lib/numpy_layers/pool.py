@@ -39,21 +39,20 @@ def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     check_shapes("max_pool2d", x=(x, "N C H W"))
     check_floats("max_pool2d", x=x)
     geometry = pool_geometry("max_pool2d", x, kernel_size, stride, padding)
-
     HO, WO = geometry.output
 
     x_pad = pad(x, geometry.padding, -np.inf)
     N, C, HP, WP = x_pad.shape
     planes = x_pad.reshape(N * C, HP, WP)
-    number = np.arange(HP * WP, dtype=np.min_scalar_type(HP * WP)).reshape(HP, WP)  # of each pixel
-    before = HP * WP * np.arange(N * C)[:, None, None]  # pixels before each plane
+    start = HP * WP * np.arange(N * C)[:, None, None]  # number of pixels before each plane
+    pixel = np.arange(HP * WP, dtype=np.min_scalar_type(HP * WP)).reshape(HP, WP)  # within one
     y = np.empty((N * C, HO, WO), x.dtype)
     source = np.empty((N * C, HO, WO), np.intp)  # y == x_pad.ravel()[source]
     for some in blocks(N * C, HP * WP):
-        # The maximum of each row of a window, then of the rows.
-        row, place = first_max(taps(planes[some], geometry, -1), taps(number, geometry, -1))
-        y[some], place = first_max(taps(row, geometry, -2), taps(place, geometry, -2))
-        np.add(place, before[some], out=source[some])
+        # The maximum along each row of a window, and its pixel; then the same over its rows.
+        row, of_row = first_max(taps(planes[some], geometry, -1), taps(pixel, geometry, -1))
+        y[some], winner = first_max(taps(row, geometry, -2), taps(of_row, geometry, -2))
+        np.add(start[some], winner, out=source[some])
     return y.reshape(N, C, HO, WO), (source.reshape(N, C, HO, WO), x.shape, x.dtype, geometry)
 
 
@@ -124,20 +123,20 @@ def avg_pool2d_backward(dy, cache):
     return crop(dx_pad, padding)
 
 
-def first_max(values, places):
-    """Return the elementwise maximum of some arrays, and the place of the first that attains it.
+def first_max(values, pixels):
+    """Return the elementwise maximum of some arrays, and the pixel of the first that attains it.
 
-    Entry k of `places` says where the numbers of ``values[k]`` are; it must be larger than entry
-    k - 1, so that the place of the newest maximum is the largest one. A NaN stays a NaN.
+    ``pixels[k]`` numbers the pixels in ``values[k]``, each higher than in ``pixels[k - 1]``: hence
+    the newest maximum is the one with the highest number. A NaN stays a NaN.
     """
     # Strided slices are copied first: three passes follow, much faster over neighbours in memory.
-    best, at = values[0].copy(), np.ascontiguousarray(places[0])
-    place = np.broadcast_to(at, best.shape).copy()
-    for value, at in zip(values[1:], places[1:], strict=True):
+    best, at = values[0].copy(), np.ascontiguousarray(pixels[0])
+    winner = np.broadcast_to(at, best.shape).copy()
+    for value, at in zip(values[1:], pixels[1:], strict=True):
         value, at = np.ascontiguousarray(value), np.ascontiguousarray(at)
-        np.maximum(place, (value > best) * at, out=place)
+        np.maximum(winner, (value > best) * at, out=winner)
         np.maximum(best, value, out=best)
-    return best, place
+    return best, winner
 
 
 class MaxPool2d:

@@ -5,7 +5,7 @@ class Sequential:
     """Run layers in order, and their backward passes in the opposite order.
 
     It is a layer itself: it has `params`, `grads`, `forward` and `backward`, and may stand in
-    another one.
+    another one. An error names the layer that it comes from.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ class Sequential:
         layer = self.layers[i]
         try:
             return getattr(layer, method)(array)
-        except (TypeError, ValueError) as error:
-            where = f"Sequential: layer {i} ({type(layer).__name__}), {method}"
-            raise type(error)(f"{where}: {error}") from error
+        except Exception as error:
+            error.add_note(f"in the {method} of layer {i} of Sequential, {type(layer).__name__}")
+            raise
 
     def _gather(self, kind):
         return {

@@ -102,23 +102,25 @@ def test_no_layers(rng):
 
 
 def test_says_which_layer_failed(rng):
-    model = Sequential(Flatten(), Linear(12, 5, rng=rng), ReLU(), Linear(4, 2, rng=rng))
+    model = Sequential(Flatten(), Sequential(Linear(12, 5, rng=rng), ReLU()), Linear(4, 2, rng=rng))
     message = (
-        r"Sequential: layer 3 \(Linear\), forward: linear: `weight` has shape \(2, 4\), "
-        r"expected \(K, D\) with D = 5 as in `x`"
+        r"^linear: `weight` has shape \(2, 4\), expected \(K, D\) with D = 5 as in `x`\n"
+        r"in the forward of layer 2 of Sequential, Linear$"
     )
     with pytest.raises(ValueError, match=message):
         model.forward(np.ones((2, 3, 2, 2), np.float32))
-    with pytest.raises(
-        TypeError, match=r"layer 1 \(Linear\), forward: linear: `weight` is float32"
-    ):
+    message = (
+        r"^linear: `weight` is float32, expected float64 as `x`; convert one of them\n"
+        r"in the forward of layer 0 of Sequential, Linear\n"
+        r"in the forward of layer 1 of Sequential, Sequential$"
+    )
+    with pytest.raises(TypeError, match=message):
         model.forward(np.ones((2, 3, 2, 2)))
 
     model = Sequential(Flatten(), Linear(12, 5, rng=rng))
     model.forward(np.ones((2, 3, 2, 2), np.float32))
-    with pytest.raises(
-        ValueError, match=r"layer 1 \(Linear\), backward: linear_backward: `dy` has"
-    ):
+    message = r"linear_backward: `dy` has .*\nin the backward of layer 1 of Sequential, Linear$"
+    with pytest.raises(ValueError, match=message):
         model.backward(np.ones((2, 4), np.float32))
 
 
