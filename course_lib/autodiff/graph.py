@@ -171,9 +171,10 @@ def title(name, rest, longest=14):
 def argument_names(f, args):
     """Return a name for each leaf of the arguments: the parameter's, numbered within a tree."""
     try:
-        names = list(inspect.signature(f).parameters)
-    except (TypeError, ValueError):  # a ufunc has no signature
-        names = []
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # some functions of C have no signature
+        parameters = []
+    names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
     found = []
     for i, arg in enumerate(args):
         name = names[i] if i < len(names) else f"x{i}"

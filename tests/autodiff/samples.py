@@ -149,6 +149,7 @@ sample(np.tile, lambda x: np.tile(x, 2), (2, 3))
 sample(np.tile, lambda x: np.tile(x, (2, 1, 3)), (2, 3))
 sample(np.tile, lambda x: np.tile(x, (3,)), (2, 2))
 sample(np.pad, lambda x: np.pad(x, 1), (2, 3))
+sample(np.pad, lambda x: np.pad(x, 0) * 2, (2, 3))
 sample(np.pad, lambda x: np.pad(x, ((0, 1), (2, 0)), constant_values=3.0), (2, 3))
 for mode in ("edge", "reflect", "symmetric", "wrap"):
     sample(np.pad, lambda x, mode=mode: np.pad(x, ((1, 1), (0, 2)), mode), (3, 4))
@@ -226,6 +227,7 @@ for subscripts, *shapes in [
     *(("...ij,...jk->...ik", (4, 2, 3), (3, 5)), ("...i,...i", (2, 1, 3), (4, 3))),
     *(("ij,kl->k", (2, 3), (4, 5)), ("nchw,fc->nfhw", (2, 3, 2, 2), (4, 3)), ("iii->", (2, 2, 2))),
     *(("ij,ij->ij", (1, 3), (2, 3)), (" i j , j -> i ", (2, 3), (3,)), ("i,->i", (3,), ())),
+    *(("ij,ij->", (2, 1), (2, 3)), ("ij,jk->ik", (2, 1), (3, 4)), ("i,i,j->j", (1,), (3,), (2,))),
 ]:
     sample(np.einsum, lambda *xs, s=subscripts: np.einsum(s, *xs), *shapes, analytic=True)
 sample(np.einsum, lambda *xs: np.einsum("ij,jk,kl", *xs, optimize=True), (2, 3), (3, 4), (4, 2))

@@ -114,6 +114,7 @@ def einsum_back(i, y_bar, operands, subscripts, optimize):
 
     A letter that only this operand has gets a vector of ones, which repeats the gradient along
     it; a letter that it has twice gets an identity matrix, which puts the gradient on the diagonal.
+    A letter may have size 1 in one operand and be broadcast.
     """
     inputs, output = explicit(subscripts, [np.ndim(x) for x in operands])
     sizes = {}
@@ -133,6 +134,7 @@ def einsum_back(i, y_bar, operands, subscripts, optimize):
         target += twin
     axes, arrays = zip(*terms, strict=True)
     x_bar = np.einsum(f"{','.join(axes)}->{target}", *arrays, optimize=optimize)
+    x_bar = np.broadcast_to(x_bar, [sizes[letter] for letter in inputs[i]])
     return unbroadcast(x_bar, operands[i].shape)
 
 

@@ -214,6 +214,8 @@ zero_pad = enter(
 @composite(np.pad)
 def pad(array, pad_width, mode="constant", *, constant_values=0):
     widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    if not np.any(widths):
+        return array
     if mode == "constant":
         frame = np.pad(np.zeros(array.shape), widths, constant_values=constant_values)
         padded = zero_pad(array, *map(tuple, zip(*widths, strict=True)))
