@@ -24,7 +24,7 @@ test: setup  ## run every test (PYTEST="-k conv" runs some)
 	@$(RUN) python -m pytest $(PYTEST)
 
 lab: setup  ## open the notebooks in JupyterLab
-	@$(RUN) jupyter lab lectures
+	@$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lectures
 
 release: setup  ## make assignments/A from solutions/A (A=conv-backprop)
 	@$(RUN) python -m course_lib.grading release $(A)
