@@ -81,18 +81,13 @@ def _script(part):
     code = _read(f"{part}.js")
     if (ELEMENTS / f"{part}.css").is_file():
         sheets = "globalThis.courseStyles"
-        sheet = _json(_read(f"{part}.css"))
+        sheet = json.dumps(_read(f"{part}.css"))
         code = f'({sheets} = {sheets} || {{}})["{part}"] = {sheet};\n{code}'
     return f'<script data-course-part="{part}">//<![CDATA[\n{code}//]]></script>\n'
 
 
 def _read(name):
     return (ELEMENTS / name).read_text("utf-8")
-
-
-def _json(value):
-    """JSON that no HTML parser takes for the end of a script."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("</", r"<\/")
 
 
 def _attribute(data):
