@@ -44,6 +44,11 @@ def release(assignment):
 
     The solution must earn every point, and what is handed out none: else a check is wrong.
 
+    Parameters
+    ----------
+    assignment : str
+        Name of a folder of ``solutions/``; all its notebooks are released.
+
     Raises
     ------
     CommandError
@@ -70,6 +75,11 @@ def release(assignment):
 def check(work):
     """Run a notebook, or all of an assignment, and print what the visible checks say.
 
+    Parameters
+    ----------
+    work : str
+        Path of a notebook, or name of a folder of ``assignments/``.
+
     Raises
     ------
     CommandError
@@ -90,6 +100,13 @@ def check(work):
 
 def grade(assignment):
     """Grade what lies in ``submitted/*/A``; write ``feedback/*/A`` and ``grades.csv``.
+
+    Everyone is graded anew, one after the other.
+
+    Parameters
+    ----------
+    assignment : str
+        Name of a folder in the folder of each student.
 
     Raises
     ------
