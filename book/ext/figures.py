@@ -65,15 +65,9 @@ def inline(svg, alt, prefix):
     str
     """
     root = ElementTree.fromstring(svg)
-    for parent in root.iter():
-        for child in list(parent):
-            name = child.tag.removeprefix(f"{{{SVG}}}")
-            # matplotlib's style sheet would reach out of the figure; the rest nobody sees
-            if name in ("metadata", "title", "desc", "style"):
-                parent.remove(child)
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            element.set(key, _prefixed(key, value, prefix))
+    referred = dict.fromkeys(re.findall(r"#([\w-]+)(?=[\")])", svg))
+    names = {name: f"{prefix}{number}" for number, name in enumerate(referred)}
+    _slim(root, names)
     width = re.match(r"[\d.]+", root.get("width", ""))
     root.attrib.pop("height", None)
     root.attrib.update({"role": "img", "aria-label": alt, "class": "figure-svg"})
@@ -83,12 +77,39 @@ def inline(svg, alt, prefix):
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _prefixed(key, value, prefix):
-    if key == "id":
-        return prefix + value
-    if key in ("href", f"{{{XLINK}}}href") and value.startswith("#"):
-        return f"#{prefix}{value[1:]}"
-    return re.sub(r"url\(#", f"url(#{prefix}", value)
+def _slim(element, names):
+    """Drop, from `element` down, what is not seen, and give what is referred to short `names`."""
+    for key, value in list(element.attrib.items()):
+        if key == "id":
+            if value in names:
+                element.set(key, names[value])
+            else:
+                del element.attrib[key]
+        elif key == "d":
+            element.set(key, re.sub(r"\s*([A-Za-z])\s*", r"\1", value).strip())
+        elif value.startswith("rotate(-0 "):
+            del element.attrib[key]
+        else:
+            value = re.sub(r"#([\w-]+)(?=$|\))", lambda m: f"#{names.get(m[1], m[1])}", value)
+            # The variables are always defined in the book, and a hundredth is seen by nobody.
+            value = re.sub(r"var\((--course-\w+),[^)]*\)", r"var(\1)", value)
+            element.set(key, re.sub(r"(\.\d\d)\d+", r"\1", value))
+    kept = []
+    for child in element:
+        name = child.tag.removeprefix(f"{{{SVG}}}")
+        # matplotlib's style sheet would reach out of the figure
+        if name in ("metadata", "title", "desc", "style"):
+            continue
+        _slim(child, names)
+        if name == "g" and not child.attrib:
+            kept += child
+        elif name not in ("g", "defs") or len(child):
+            kept.append(child)
+    element[:] = kept
+    if element.tag not in (f"{{{SVG}}}text", f"{{{SVG}}}tspan"):
+        element.text = None
+        for child in element:
+            child.tail = None
 
 
 def setup(app):

@@ -8,16 +8,16 @@ from pathlib import Path
 import sphinxcontrib.katex
 from docutils import nodes
 from markupsafe import escape
-from pygments.formatters import HtmlFormatter
 from sphinx.util import logging
 
 from book import colab
+from book.ext import code
+from book.ext.lean import share_styles, shorten_katex, shorten_katex_css, shorten_markup
 from book.frontend import NODE_BIN, NODE_MODULES
 from course_lib import palette
 from course_lib.web import once_per_page
 
 THEME = Path(__file__).parents[1] / "theme"
-CODE_COLOURS = {"light": "a11y-high-contrast-light", "dark": "github-dark-colorblind"}
 STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css")
 # What KaTeX makes of a formula that it cannot read, and of a macro that it does not know.
 NOT_TEX = re.compile(r'class="katex-error" title="([^"]*)"|style="color:#cc0000;?">([^<]*)<')
@@ -46,21 +46,11 @@ def write_generated(app):
         shutil.copy(font, folder / "katex" / "fonts")
     css = (katex / "katex.min.css").read_text(encoding="utf-8")
     css = re.sub(r",url\(fonts/[^)]*\.(woff|ttf)\) format\(\"\w+\"\)", "", css)
-    (folder / "katex" / "katex.min.css").write_text(css, encoding="utf-8")
-    (folder / "colours.css").write_text(colours(), encoding="utf-8")
+    (folder / "katex" / "katex.min.css").write_text(shorten_katex_css(css), encoding="utf-8")
+    colours = f"{palette.css()}\n{code.css()}\n"
+    (folder / "colours.css").write_text(colours, encoding="utf-8")
     app.config.html_static_path.append(str(folder))
     app.add_css_file("colours.css")
-
-
-def colours():
-    """The colours by meaning, and those of code, for both themes."""
-    rules = [palette.css()]
-    for theme, style in CODE_COLOURS.items():
-        formatter = HtmlFormatter(style=style)
-        for rule in formatter.get_style_defs(f'html[data-theme="{theme}"] .highlight').splitlines():
-            if re.search(r"\.highlight \.\w+ \{", rule):  # tokens only; the ground is book.css's
-                rules.append(re.sub(r" /\*.*?\*/", "", rule))
-    return "\n".join(rules)
 
 
 def complete_page(app, pagename, templatename, context, doctree):
@@ -69,9 +59,11 @@ def complete_page(app, pagename, templatename, context, doctree):
         logger.warning("a formula is not TeX: %s", unescape(title or macro), location=pagename)
     # On a <div>, the role that docutils gives to a reference is none; it stands in a list.
     body = once_per_page(body).replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = re.sub(
+    body = re.sub(
         r'(<table class="docutils.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S
     )
+    body = share_styles(shorten_markup(code.unwrap_plain_tokens(body)))
+    context["body"] = shorten_katex(body)
     context["css_files"] = [
         style
         for style in context["css_files"]

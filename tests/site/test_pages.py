@@ -248,7 +248,7 @@ def test_solutions_are_folded_and_a_link_unfolds(visit, address, name):
     assert page.locator("details.solution[open]").count() == 0
     anchor = folded.first.get_attribute("id")
     page.goto(f"{address}{name}.html#{anchor}")
-    assert page.locator(f"details#{anchor}[open]").count() == 1
+    assert page.locator(f"details[id='{anchor}'][open]").count() == 1
     assert page.locator("details.solution .cell").count() >= 1, "solutions have cells that were run"
 
 

@@ -8,12 +8,13 @@ import nbformat
 import pytest
 from docutils import nodes
 from pybtex.database import parse_file
-from pygments.styles import get_style_by_name
 
 from book.build import explain
 from book.colab import binder_address, colab_address, colab_copy
+from book.ext import code
 from book.ext.figures import inline, says_what_it_shows
-from book.ext.pages import CODE_COLOURS, THEME, description, links
+from book.ext.lean import share_styles, shorten_katex, shorten_katex_css, shorten_markup
+from book.ext.pages import THEME, description, links
 
 ROOT = Path(__file__).parents[2]
 URL = "https://github.com/someone/course"
@@ -33,11 +34,24 @@ def test_an_inlined_figure_keeps_to_itself():
     svg = inline(SVG, 'Two "bars" & a line', "f1-")
     assert svg.startswith("<svg ")
     assert 'role="img" aria-label="Two &quot;bars&quot; &amp; a line"' in svg
-    assert set(re.findall(r'id="([^"]+)"', svg)) == {"f1-m1", "f1-c1", "f1-axes"}
-    assert svg.count("url(#f1-c1)") == 2
-    assert 'xlink:href="#f1-m1"' in svg
+    ids = set(re.findall(r' id="([^"]+)"', svg))
+    assert len(ids) == 2, "of the clip path and the marker; nothing refers to the other"
+    assert all(name.startswith("f1-") for name in ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", svg)) | set(re.findall(r'href="#([^"]+)', svg)) == ids
     assert "<style" not in svg, "its rules would reach the whole page"
     assert "who made it" not in svg
+
+
+def test_an_inlined_figure_drops_what_is_not_seen():
+    figure = """<svg xmlns="http://www.w3.org/2000/svg" width="36pt" height="18pt">
+      <g><g id="unused"><path d="M 1.5 2  L 3 4  z " style="opacity: 0.12345"/></g></g> <g/>
+      <text transform="rotate(-0 1 2)" style="fill: var(--course-input, #0072b2)">a b</text>
+    </svg>"""
+    svg = inline(figure, "Alt", "f1-")
+    assert re.search(r">(.*)</svg>", svg)[1] == (
+        '<path d="M1.5 2L3 4z" style="opacity: 0.12" />'
+        '<text style="fill: var(--course-input)">a b</text>'
+    )
 
 
 def test_an_inlined_figure_has_its_size_in_pixels():
@@ -143,12 +157,48 @@ def test_explain_says_each_thing_once_and_where():
     ]
 
 
+def test_a_style_that_repeats_becomes_a_class():
+    page = (
+        '<span style="top:1em;left: 2em">a</span><span class="b" style="top:1em;left: 2em">b</span>'
+        '<span style="top:3em">c</span><div style="top:1em">d</div><path style="top:3em"/>'
+    )
+    assert share_styles(page) == (
+        '<span class="y0">a</span><span class="y0 b">b</span>'
+        '<span class="y1">c</span><div style="top:1em">d</div><path class="y1"/>'
+        "<style>.y0{top:1em!important;left:2em!important}.y1{top:3em!important}</style>"
+    )
+    assert share_styles("<p>plain</p>") == "<p>plain</p>"
+
+
+def test_markup_says_nothing_twice():
+    formula = (
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mi>x</mi>'
+        '<annotation encoding="application/x-tex">x</annotation></semantics></math>'
+    )
+    assert shorten_markup(formula) == "<math><mi>x</mi></math>"
+    name = '<code class="docutils literal notranslate"><span class="pre">dx</span> <i>y</i></code>'
+    assert shorten_markup(name) == "<code>dx <i>y</i></code>"
+    tokens = '<span class="n">x</span> <span class="o">=</span> <span class="mi">1</span>'
+    assert code.unwrap_plain_tokens(tokens) == 'x = <span class="mi">1</span>'
+
+
+def test_formulas_and_their_style_sheet_use_the_same_short_names():
+    short = shorten_katex('<span class="y3 vlist"><span class="mord"><span class="mord mine">')
+    y3_vlist, mord, again = re.fullmatch(
+        r'<span class="(y3 k\d+)"><span class=(k\d+)><span class="(k\d+) mine">', short
+    ).groups()
+    assert mord == again
+    css = shorten_katex_css(".katex .vlist>span{top:.5em}.katex .mord.mathbf{}.vlist-t2{}")
+    vlist = y3_vlist.removeprefix("y3 ")
+    assert css.startswith(f".katex .{vlist}>span{{top:.5em}}.katex .{mord}.mathbf{{}}")
+    assert f".{vlist}-t2" not in css
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_code_can_be_read(theme):
     css = (THEME / "static" / "book.css").read_text()
     grounds = dict(zip(("light", "dark"), re.findall(r"--raised: (#\w{6})", css), strict=False))
-    style = get_style_by_name(CODE_COLOURS[theme])
-    for token, look in style:
+    for token, look in code.STYLES[theme]:
         if look["color"]:
             ratio = contrast(f"#{look['color']}", grounds[theme])
             assert ratio >= 4.5, f"{token} {look['color']} on {grounds[theme]}: {ratio:.2f}"

@@ -77,22 +77,21 @@ for (const code of document.querySelectorAll(".cell_input .highlight, .highlight
 
 // What scrolls sideways can be scrolled with the keyboard.
 {
-  const names = { PRE: "Code or output", TABLE: "Table", DIV: "Formula" };
+  const names = { PRE: "Code or output", DIV: "Table", SPAN: "Formula" };
   const adjust = (entries) => {
     for (const { target } of entries) {
       const scrolls = target.scrollWidth > target.clientWidth;
       if (scrolls) {
-        const name = target.querySelector("table") ? names.TABLE : names[target.tagName];
         target.tabIndex = 0;
         target.setAttribute("role", "group");
-        target.setAttribute("aria-label", `${name}, scrolls sideways`);
+        target.setAttribute("aria-label", `${names[target.tagName]}, scrolls sideways`);
       } else {
         for (const attribute of ["tabindex", "role", "aria-label"]) target.removeAttribute(attribute);
       }
     }
   };
   const watch = new ResizeObserver(adjust);
-  document.querySelectorAll("article pre, .scroll, div.math, .output.text_html:has(> table)")
+  document.querySelectorAll("article pre, .scroll, .katex-display, .output.text_html:has(> table)")
     .forEach((element) => watch.observe(element));
 }
 
