@@ -3,6 +3,9 @@
 Images are ``(N, C, H, W)``; float32 stays float32, float64 stays float64. A forward function
 returns its output and a cache; the backward function takes the gradient of the loss with respect
 to that output, and the cache, and returns the gradients with respect to the inputs.
+
+Without a suffix (``conv2d``, ``relu``, ...) the same functions can stand inside ``grad``, ``jvp``
+and ``hvp`` of :mod:`course_lib.autodiff`.
 """
 
 from course_lib.numpy_layers.activation import (
@@ -29,6 +32,17 @@ from course_lib.numpy_layers.pool import (
     max_pool2d_backward,
     max_pool2d_forward,
 )
+from course_lib.numpy_layers.primitives import (
+    avg_pool2d,
+    batch_norm,
+    conv2d,
+    cross_entropy,
+    linear,
+    max_pool2d,
+    relu,
+    sigmoid,
+    tanh,
+)
 from course_lib.numpy_layers.sequential import Sequential
 
 __all__ = [
@@ -44,22 +58,31 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Tanh",
+    "avg_pool2d",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
+    "batch_norm",
     "batch_norm_backward",
     "batch_norm_forward",
+    "conv2d",
     "conv2d_backward",
     "conv2d_forward",
+    "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "linear",
     "linear_backward",
     "linear_forward",
+    "max_pool2d",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "relu",
     "relu_backward",
     "relu_forward",
+    "sigmoid",
     "sigmoid_backward",
     "sigmoid_forward",
+    "tanh",
     "tanh_backward",
     "tanh_forward",
 ]

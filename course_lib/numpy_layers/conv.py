@@ -1,5 +1,7 @@
 """2-D convolution in NumPy. The PyTorch twin is :mod:`course_lib.torch_layers.conv`."""
 
+import math
+
 import numpy as np
 
 from course_lib.numpy_layers.windows import columns, columns_adjoint
@@ -86,17 +88,28 @@ def conv2d_backward(dy, cache):
         If `dy` has not the precision or the shape of `y`.
     """
     x, weight, geometry = cache
-    (N, C, _, _), (F, _, KH, KW) = x.shape, weight.shape
+    N, F = len(x), len(weight)
     HO, WO = geometry.output
     check_gradient("conv2d_backward", dy, (N, F, HO, WO), x.dtype)
 
-    kernels = weight.reshape(F, C * KH * KW)
     dy = dy.reshape(N, F, HO * WO)
-    dkernels = np.zeros_like(kernels)
+    dx = gradient_of_images(dy, weight, x, geometry)
+    return dx, gradient_of_kernels(dy, x, weight, geometry), dy.sum(axis=(0, 2))
+
+
+def gradient_of_images(dy, weight, x, geometry):
+    """Return ``dx`` from `dy` ``(N, F, HO * WO)``; of `x` only the shape and dtype matter."""
+    kernels = weight.reshape(len(weight), math.prod(weight.shape[1:]))
+    return columns_adjoint(lambda images, places: kernels.T @ dy[images, :, places], x, geometry)
+
+
+def gradient_of_kernels(dy, x, weight, geometry):
+    """Return ``dweight`` from `dy` ``(N, F, HO * WO)``; of `weight` only the shape matters."""
+    F, *kernel = weight.shape
+    dkernels = np.zeros((F, math.prod(kernel)), x.dtype)
     for images, places, cols in columns(x, geometry):
         dkernels += (dy[images, :, places] @ cols.swapaxes(1, 2)).sum(axis=0)
-    dx = columns_adjoint(lambda images, places: kernels.T @ dy[images, :, places], x, geometry)
-    return dx, dkernels.reshape(weight.shape), dy.sum(axis=(0, 2))
+    return dkernels.reshape(weight.shape)
 
 
 class Conv2d:

@@ -9,7 +9,7 @@ columns stays in the processor's cache and never fills the memory.
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-BLOCK = 2**18  # numbers in a block: 1 MB in float32, about what a core has for itself
+BLOCK = 2**18  # numbers: 1 MB in float32, about the size of the cache that a core has for itself
 
 
 def windows(x_pad, geometry):
@@ -111,7 +111,8 @@ def crop(x_pad, padding):
 
 
 def blocks(count, size):
-    """Yield slices over `count` items of `size` numbers each, about `BLOCK` numbers a slice."""
-    step = max(1, BLOCK // max(1, size))
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))
+    """Yield even slices over `count` items of `size` numbers, each of about `BLOCK` at most."""
+    most = max(1, BLOCK // max(1, size))
+    parts = -(-count // most)  # rounded up
+    for k in range(parts):
+        yield slice(k * count // parts, (k + 1) * count // parts)
