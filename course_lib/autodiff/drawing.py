@@ -4,7 +4,6 @@ The colours are the course's, taken from the page's style sheet (``--course-inpu
 those of the light theme where the page has none.
 """
 
-from html import escape
 from itertools import count
 
 import numpy as np
@@ -33,6 +32,11 @@ SIGNS = {
     "subtract": "\N{MINUS SIGN}",
 }
 _ids = count(1)
+
+
+def escape(text):
+    """Return `text` as it stands in HTML. (Importing `html` for this takes 10 ms.)"""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def svg(graph):

@@ -76,9 +76,10 @@ class Forward:
 class Tape:
     """The list of what was computed, and the sweep back along it.
 
-    A record holds the primitive, what its rules need, and for each operand the number of the
-    record that made it, None for a constant. An operation stands after its operands: walking
-    backwards, we meet a value when all of its uses have had their say.
+    A record holds the primitive, what its rules need, for each operand the number of the record
+    that made it, None for a constant, and the precision of the result, which its gradient is to
+    have too. An operation stands after its operands: walking backwards, we meet a value when all
+    of its uses have had their say.
     """
 
     __slots__ = ("depth", "records")
@@ -95,7 +96,7 @@ class Tape:
     def follow(self, rule, y, values, marks):
         """Write an operation down."""
         records = self.records
-        records.append((rule, rule.keep(rule, y, values, marks), marks))
+        records.append((rule, rule.keep(rule, y, values, marks), marks, y.dtype))
         return Traced(y, self, len(records) - 1)
 
     def pull(self, bars, hold=False):
@@ -123,12 +124,30 @@ class Tape:
                 continue
             if not hold:
                 gradients[number] = None  # used up: its memory is free again
-            rule, kept, marks = record
+            rule, kept, marks, dtype = record
+            if bar.dtype is not dtype:
+                bar = as_precise(bar, dtype)
             for i, mark in enumerate(marks):
                 if mark is not None:
                     part, so_far = rule.vjps[i](bar, *kept), gradients[mark]
                     gradients[mark] = part if so_far is None else so_far + part
         return gradients
+
+
+def as_precise(derivative, dtype):
+    """Return a tangent or gradient with the precision of the value that it belongs to.
+
+    Raises
+    ------
+    TypeError
+        If it has become complex, on the way to a real value.
+    """
+    if derivative.dtype.kind == "c" != dtype.kind:
+        raise TypeError(
+            "the function computes with complex numbers, which have no derivative here; write it "
+            "with real and imaginary parts"
+        )
+    return derivative if derivative.dtype == dtype else derivative.astype(dtype)
 
 
 def apply(rule, args, options):

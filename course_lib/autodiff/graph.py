@@ -1,7 +1,6 @@
 """The computational graph of a function, with values and gradients, that draws itself."""
 
 import inspect
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from course_lib.autodiff.transforms import results, variable
 from course_lib.autodiff.trees import flatten, rebuild
 
 
-@dataclass
 class Node:
     """A value of the computation.
 
@@ -29,13 +27,13 @@ class Node:
         Operations that it took to compute the value, as :func:`count` counts them.
     """
 
-    name: str
-    kind: str
-    operands: tuple
-    value: np.ndarray
-    gradient: np.ndarray | None = None
-    multiply_adds: int = 0
-    elementwise: int = 0
+    def __init__(self, name, kind, value, operands=(), cost=(0, 0)):
+        self.name = name
+        self.kind = kind
+        self.value = value
+        self.operands = operands
+        self.multiply_adds, self.elementwise = cost
+        self.gradient = None
 
 
 class Graph:
@@ -124,7 +122,7 @@ class Recorder(Tape):
 
     def start_named(self, value, name):
         """Return `value` as an independent variable with a name."""
-        self.node_of.append(self.add(Node(name, "input", (), value)))
+        self.node_of.append(self.add(Node(name, "input", value)))
         return self.start(value)
 
     def follow(self, rule, y, values, marks):
@@ -135,7 +133,7 @@ class Recorder(Tape):
         )
         cost = rule.cost(y, *values)
         name = title(rule.name, values[len(rule.vjps) :])
-        self.node_of.append(self.add(Node(name, "operation", numbers, y, None, *cost)))
+        self.node_of.append(self.add(Node(name, "operation", y, numbers, cost)))
         return super().follow(rule, y, values, marks)
 
     def constant(self, value):
@@ -143,7 +141,7 @@ class Recorder(Tape):
         for number, node in enumerate(self.nodes):
             if node.value is value and isinstance(value, np.ndarray):
                 return number
-        return self.add(Node("constant", "constant", (), value))
+        return self.add(Node("constant", "constant", value))
 
     def add(self, node):
         self.nodes.append(node)

@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from course_lib.autodiff.engine import Traced, plain
 _running = ContextVar("ledger", default=None)
 
 
-@dataclass
 class Sweep:
     """What one sweep did.
 
@@ -27,10 +25,13 @@ class Sweep:
         Size of the arrays that the tape holds when it is full, each counted once.
     """
 
-    kind: str
-    multiply_adds: int = 0
-    elementwise: int = 0
-    tape_bytes: int = 0
+    def __init__(self, kind):
+        self.kind = kind
+        self.multiply_adds = self.elementwise = self.tape_bytes = 0
+
+    def row(self):
+        """Return the sweep as a row of a table."""
+        return self.kind, self.multiply_adds, self.elementwise, self.tape_bytes
 
 
 class Ledger:
@@ -72,8 +73,8 @@ class Ledger:
         """Return the table's head and rows, as text."""
         head = ("sweep", "multiply-adds", "elementwise", "tape bytes")
         sums = ("all", self.multiply_adds, self.elementwise, self.tape_bytes)
-        lines = [(s.kind, s.multiply_adds, s.elementwise, s.tape_bytes) for s in self.sweeps]
-        return head, [(kind, *(f"{n:,}" for n in counts)) for kind, *counts in [*lines, sums]]
+        rows = [*(sweep.row() for sweep in self.sweeps), sums]
+        return head, [(kind, *(f"{n:,}" for n in counts)) for kind, *counts in rows]
 
     def __repr__(self):
         head, rows = self.rows()

@@ -89,15 +89,17 @@ class Primitive:
         return most, names, inspect.Parameter.VAR_KEYWORD in kinds
 
 
-def primitive(value, *, jvp, vjp, keeps="both", cost=None, name=None):
+def primitive(value=None, *, jvp, vjp, keeps="both", cost=None, name=None):
     """Give a function its derivative, for forward and reverse mode, to any order.
+
+    Call it with the function, or write it above the function as a decorator.
 
     The first arguments of `value` are its *operands*, as many as there are rules. Whatever follows
     them, and every keyword, reaches the rules as it is.
 
     Parameters
     ----------
-    value : callable
+    value : callable, optional
         ``value(*operands, *rest, **options) -> y``, one array or number. A function of NumPy's
         learns to accept traced values; another one is wrapped.
     jvp : callable, sequence of callables, or "linear"
@@ -121,7 +123,8 @@ def primitive(value, *, jvp, vjp, keeps="both", cost=None, name=None):
     Returns
     -------
     callable
-        `value` if it is NumPy's, otherwise the function to use in its place.
+        `value` if it is NumPy's, otherwise the function to use in its place. Without `value`, the
+        decorator.
 
     Raises
     ------
@@ -132,13 +135,15 @@ def primitive(value, *, jvp, vjp, keeps="both", cost=None, name=None):
 
     Examples
     --------
-    >>> softplus = primitive(
-    ...     lambda x: np.logaddexp(0.0, x),
+    >>> @primitive(
     ...     jvp=lambda x_dot, y, x: x_dot / (1 + np.exp(-x)),
     ...     vjp=lambda y_bar, y, x: y_bar / (1 + np.exp(-x)),
-    ...     name="softplus",
     ... )
+    ... def softplus(x):
+    ...     return np.logaddexp(0.0, x)
     """
+    if value is None:
+        return functools.partial(primitive, jvp=jvp, vjp=vjp, keeps=keeps, cost=cost, name=name)
     name = name or value.__name__
     if keeps not in KEEP:
         raise ValueError(f"primitive {name}: keeps={keeps!r}, expected one of {', '.join(KEEP)}")
@@ -241,7 +246,7 @@ def private(a):
     """Return `a`, or a copy if it is an array that could be written into, also inside a tuple."""
     if isinstance(a, np.ndarray):
         return a.copy() if a.flags.writeable else a
-    if isinstance(a, (tuple, list)):
+    if type(a) in (tuple, list):
         return type(a)(map(private, a))
     return a
 

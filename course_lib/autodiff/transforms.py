@@ -8,7 +8,7 @@ import numpy as np
 
 from course_lib.autodiff import ledger
 from course_lib.autodiff.arrays import Traced
-from course_lib.autodiff.engine import Forward, Tape, plain
+from course_lib.autodiff.engine import Forward, Tape, as_precise, plain
 from course_lib.autodiff.trees import flatten, rebuild
 
 
@@ -63,7 +63,7 @@ def jvp(f, primals, tangents):
         y = f(*rebuild(structure, duals))
     ys, structure = results("jvp", y)
     values = [ledger.leave(y.value if belongs(y, sweep) else y) for y in ys]
-    y_dots = [as_precise_as(y, y.mark) if belongs(y, sweep) else zeros(y) for y in ys]
+    y_dots = [as_precise(y.mark, y.dtype) if belongs(y, sweep) else zeros(y) for y in ys]
     return rebuild(structure, values), rebuild(structure, separate(y_dots, x_dots))
 
 
@@ -314,7 +314,7 @@ class Recording:
         with ledger.sweep("reverse"):
             x_bars = self.tape.pull(arriving)[: len(self.xs)]
         x_bars = [
-            zeros(x) if x_bar is None else as_precise_as(x, x_bar)
+            zeros(x) if x_bar is None else as_precise(x_bar, x.dtype)
             for x, x_bar in zip(self.xs, x_bars, strict=True)
         ]
         return rebuild(self.inputs, separate(x_bars, y_bars.values()))
@@ -387,18 +387,6 @@ def dtype(x):
 def zeros(x):
     """Return zeros in the shape and precision of `x`."""
     return np.zeros(np.shape(x), dtype(x))
-
-
-def as_precise_as(x, x_bar):
-    """Return `x_bar` in the precision of `x`."""
-    if x_bar.dtype == x.dtype:
-        return x_bar
-    if x_bar.dtype.kind == "c":
-        raise TypeError(
-            "the function computes with complex numbers, which have no derivative here; write it "
-            "with real and imaginary parts"
-        )
-    return x_bar.astype(x.dtype)
 
 
 def basis(x):

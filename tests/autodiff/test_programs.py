@@ -53,7 +53,7 @@ ONE = {
     "new axis": (lambda x: x[:, None], lambda x: x[:, None]),
     "transpose": (lambda x: np.moveaxis(x, 0, -1), lambda x: torch.movedim(x, 0, -1)),
     "pad": (
-        lambda x: np.pad(x, [*[(0, 0)] * len(x.shape[1:]), (1, 2)]),
+        lambda x: np.pad(x, [(0, 0)] * len(x[0].shape) + [(1, 2)]),
         lambda x: torch.nn.functional.pad(x, (1, 2)),
     ),
     "gram": (lambda x: x @ np.swapaxes(x, -1, -2) / 4, lambda x: x @ torch.swapaxes(x, -1, -2) / 4),

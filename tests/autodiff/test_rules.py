@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_lib.autodiff import count, grad, jvp, vjp
-from course_lib.autodiff.engine import RULES
+from course_lib.autodiff.engine import RULES, Forward, Traced
 from course_lib.autodiff.rules import elementwise, reductions, shapes
 
 from .samples import ALL, SAMPLES
@@ -98,6 +98,19 @@ def test_float32_stays_float32(rng, sample):
     assert (y.dtype, y_dot.dtype) == (expected, expected)
     _, pullback = vjp(sample.f, *x)
     assert {a.dtype for a in pullback(y)} == {np.dtype(np.float32)}
+
+
+@every_sample
+def test_derivatives_have_the_precision_of_their_values(rng, sample):
+    """Also halfway, where float32 meets float64."""
+    x = [a.astype(np.float32) for a in sample.arguments(rng)]
+    first, *others = x
+    others = [a.astype(np.float64) for a in others]
+    sweep = Forward()
+    y = sample.f(Traced(first, sweep, first), *others)
+    assert y.mark.dtype == y.value.dtype
+    (x_bar,) = vjp(lambda x: sample.f(x, *others), first)[1](np.ones(y.shape))
+    assert x_bar.dtype == np.float32
 
 
 @every_sample

@@ -14,12 +14,12 @@ CONV = {  # the mistake: (module, the right line, the wrong one)
     "dx with the unflipped kernel": (
         conv,
         "lambda images, places: kernels.T @",
-        "lambda images, places: weight[:, :, ::-1, ::-1].reshape(F, -1).T @",
+        "lambda images, places: weight[:, :, ::-1, ::-1].reshape(kernels.shape).T @",
     ),
     "dx with one axis flipped": (
         conv,
         "lambda images, places: kernels.T @",
-        "lambda images, places: weight[:, :, ::-1].reshape(F, -1).T @",
+        "lambda images, places: weight[:, :, ::-1].reshape(kernels.shape).T @",
     ),
     "dy not dilated": (
         windows,
@@ -46,7 +46,7 @@ CONV = {  # the mistake: (module, the right line, the wrong one)
     "dweight averaged over positions": (
         conv,
         "dkernels.reshape(weight.shape)",
-        "dkernels.reshape(weight.shape) / (HO * WO)",
+        "dkernels.reshape(weight.shape) / dy.shape[2]",
     ),
     "dweight of the last block only": (conv, "dkernels += (", "dkernels = ("),
     "dbias a mean": (conv, "dy.sum(axis=(0, 2))", "dy.mean(axis=(0, 2))"),

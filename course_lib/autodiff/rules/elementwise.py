@@ -83,7 +83,7 @@ PARTIALS = {
     np.divide: (lambda d, a, b: d / b, lambda d, a, b: -d * a / b / b),
     np.float_power: (by_base, by_exponent),
     np.fmod: (
-        lambda d, a, b: d * np.ones_like(b),
+        lambda d, a, b: d,
         lambda d, a, b: -d * np.trunc(a / b),
     ),
     np.hypot: (lambda d, a, b: d * a / np.hypot(a, b), lambda d, a, b: d * b / np.hypot(a, b)),
@@ -92,7 +92,7 @@ PARTIALS = {
     np.minimum: (lambda d, a, b: where_larger(d, b, a), where_larger),
     np.power: (by_base, by_exponent),
     np.remainder: (
-        lambda d, a, b: d * np.ones_like(b),
+        lambda d, a, b: d,
         lambda d, a, b: -d * np.floor(a / b),
     ),
 }
@@ -115,9 +115,11 @@ def unbroadcast(y_bar, shape):
     return np.reshape(np.sum(y_bar, axis=(*range(new), *stretched)), shape)
 
 
-def stretch(x_dot, shape):
-    """Broadcast a tangent to the shape of the output."""
-    return x_dot if x_dot.shape == shape else np.broadcast_to(x_dot, shape)
+def stretch(x_dot, y):
+    """Broadcast a tangent to the shape of the output, and give it that precision."""
+    if x_dot.dtype is not y.dtype:
+        x_dot = x_dot.astype(y.dtype)
+    return x_dot if x_dot.shape == y.shape else np.broadcast_to(x_dot, y.shape)
 
 
 def enter_one(function, slope, keeps):
@@ -143,7 +145,7 @@ def enter_several(function, partials):
     """Enter a function of several operands; see PARTIALS."""
 
     def jvp(partial):
-        return lambda d, y, *operands: partial(d, *operands)
+        return lambda d, y, *operands: stretch(partial(d, *operands), y)
 
     def vjp(i, partial):
         return lambda d, *operands: unbroadcast(partial(d, *operands), operands[i].shape)
@@ -161,8 +163,8 @@ def enter_sum(function, sign):
     primitive(
         function,
         jvp=(
-            lambda a_dot, y, a, b: stretch(a_dot, y.shape),
-            lambda b_dot, y, a, b: stretch(sign(b_dot), y.shape),
+            lambda a_dot, y, a, b: stretch(a_dot, y),
+            lambda b_dot, y, a, b: stretch(sign(b_dot), y),
         ),
         vjp=(
             lambda y_bar, a, b: unbroadcast(y_bar, a),
@@ -198,8 +200,8 @@ for function in ZERO_SLOPE:
 select = primitive(
     lambda x, y, condition: np.where(condition, x, y),
     jvp=(
-        lambda x_dot, out, x, y, condition: stretch(np.where(condition, x_dot, 0), out.shape),
-        lambda y_dot, out, x, y, condition: stretch(np.where(condition, 0, y_dot), out.shape),
+        lambda x_dot, out, x, y, condition: stretch(np.where(condition, x_dot, 0), out),
+        lambda y_dot, out, x, y, condition: stretch(np.where(condition, 0, y_dot), out),
     ),
     vjp=(
         lambda bar, x, y, condition: unbroadcast(np.where(condition, bar, 0), x),

@@ -5,13 +5,14 @@ All products are linear in each operand. Matrices are the last two axes; the oth
 
 import functools
 import math
-import string
 
 import numpy as np
 
 from course_lib.autodiff.engine import plain
 from course_lib.autodiff.primitive import composite, primitive
 from course_lib.autodiff.rules.elementwise import unbroadcast
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of einsum's subscripts
 
 
 def transposed(x):
@@ -93,7 +94,7 @@ def explicit(subscripts, ndims):
     """Return the letters of each operand and of the output, all of them written out."""
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = inputs.split(",")
-    spare = [letter for letter in string.ascii_letters if letter not in subscripts]
+    spare = [letter for letter in LETTERS if letter not in subscripts]
     batches = [
         n - len(axes) + 3 if "..." in axes else 0 for n, axes in zip(ndims, inputs, strict=True)
     ]
@@ -121,7 +122,7 @@ def einsum_back(i, y_bar, operands, subscripts, optimize):
     for axes, x in zip(inputs, operands, strict=True):
         for letter, n in zip(axes, np.shape(x), strict=True):
             sizes[letter] = max(n, sizes.get(letter, 1))
-    spare = (letter for letter in string.ascii_letters if letter not in sizes)
+    spare = (letter for letter in LETTERS if letter not in sizes)
     terms = [(output, y_bar)]
     terms += [(axes, x) for j, (axes, x) in enumerate(zip(inputs, operands, strict=True)) if j != i]
     target = ""

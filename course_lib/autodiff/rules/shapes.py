@@ -100,7 +100,7 @@ def concatenation(n):
 
     def jvp(i):
         return lambda x_dot, y, *arrays, axis: scatter(
-            x_dot, y.shape, place(i, [a.shape for a in arrays], axis)
+            x_dot.astype(y.dtype), y.shape, place(i, [a.shape for a in arrays], axis)
         )
 
     def vjp(i):

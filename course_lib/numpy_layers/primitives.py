@@ -1,0 +1,251 @@
+"""The layers as functions that :mod:`course_lib.autodiff` differentiates, to any order.
+
+Each computes what its forward function computes, without the cache, and has rules for both modes:
+``grad``, ``jvp`` and ``hvp`` go through a convolutional net. A convolution is linear in the images
+and in the kernels, and so are its two gradients: the three are each other's derivatives. Pooling is
+linear once it is known which pixel wins.
+"""
+
+import numpy as np
+
+from course_lib.autodiff import primitive
+from course_lib.autodiff.engine import plain
+from course_lib.numpy_layers.activation import (
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from course_lib.numpy_layers.conv import conv2d_forward, gradient_of_images, gradient_of_kernels
+from course_lib.numpy_layers.linear import linear_forward
+from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
+from course_lib.numpy_layers.norm import batch_norm_backward, batch_norm_forward
+from course_lib.numpy_layers.pool import (
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+)
+from course_lib.numpy_layers.windows import pad
+from course_lib.shapes import check_batch_norm, conv_geometry, pool_geometry
+
+
+def shaped(shape, dtype):
+    """Return a stand-in for an array of which only the shape and the dtype matter."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+@primitive(
+    jvp=(
+        lambda x_dot, y, x, weight, bias, **options: convolve(x_dot, weight, **options),
+        lambda weight_dot, y, x, weight, bias, **options: convolve(x, weight_dot, **options),
+        lambda bias_dot, y, *args, **options: np.broadcast_to(bias_dot[:, None, None], y.shape),
+    ),
+    vjp=(
+        lambda dy, x, weight, bias, **options: conv2d_images(dy, weight, x.shape, **options),
+        lambda dy, x, weight, bias, **options: conv2d_kernels(dy, x, weight.shape, **options),
+        lambda dy, x, weight, bias, **options: np.sum(dy, axis=(0, 2, 3)),
+    ),
+    keeps="inputs",
+    cost=lambda y, x, weight, bias, **options: (np.size(y) * weight[0].size, 0),
+)
+def conv2d(x, weight, bias, *, stride=1, padding=0):
+    """Return the output of :func:`conv2d_forward`; can be differentiated in `x, weight, bias`."""
+    return conv2d_forward(x, weight, bias, stride=stride, padding=padding)[0]
+
+
+def convolve(x, weight, **options):
+    """Return the convolution without a bias."""
+    return conv2d(x, weight, np.zeros(len(weight), x.dtype), **options)
+
+
+@primitive(
+    jvp="linear",
+    vjp=(
+        lambda bar, dy, weight, shape, **options: convolve(bar, weight, **options),
+        lambda bar, dy, weight, shape, **options: conv2d_kernels(dy, bar, weight.shape, **options),
+    ),
+    keeps="inputs",
+    cost=lambda dx, dy, weight, shape, **options: (np.size(dy) * weight[0].size, 0),
+)
+def conv2d_images(dy, weight, shape, *, stride=1, padding=0):
+    """Return ``dx`` of :func:`conv2d_backward` for images of this shape."""
+    geometry = conv_geometry("conv2d", shaped(shape, dy.dtype), weight.shape[2:], stride, padding)
+    dy = dy.reshape(*dy.shape[:2], -1)
+    return gradient_of_images(dy, weight, shaped(shape, dy.dtype), geometry)
+
+
+@primitive(
+    jvp="linear",
+    vjp=(
+        lambda bar, dy, x, shape, **options: convolve(x, bar, **options),
+        lambda bar, dy, x, shape, **options: conv2d_images(dy, bar, x.shape, **options),
+    ),
+    keeps="inputs",
+    cost=lambda dweight, dy, x, shape, **options: (np.size(dy) * dweight[0].size, 0),
+)
+def conv2d_kernels(dy, x, shape, *, stride=1, padding=0):
+    """Return ``dweight`` of :func:`conv2d_backward` for kernels of this shape."""
+    geometry = conv_geometry("conv2d", x, shape[2:], stride, padding)
+    return gradient_of_kernels(dy.reshape(*dy.shape[:2], -1), x, shaped(shape, x.dtype), geometry)
+
+
+def pixels(kernel_size):
+    """Return the number of pixels in a window."""
+    return int(np.prod(np.broadcast_to(kernel_size, 2)))
+
+
+def max_pool2d(x, kernel_size, *, stride=None, padding=0):
+    """Return the output of :func:`max_pool2d_forward`; can be differentiated in `x`."""
+    y, cache = max_pool2d_forward(plain(x), kernel_size, stride=stride, padding=padding)
+    if x is plain(x):
+        return y
+    cache[0].flags.writeable = False  # so that a tape does not copy the places
+    return winners(x, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda dy, shape, cache: to_winners(dy, cache),
+    keeps="shapes",
+    cost=lambda y, x, cache: (0, np.size(y) * np.prod(cache[3].kernel)),
+    name="max_pool2d",
+)
+def winners(x, cache):
+    """Return of each window the pixel that `cache` says is its maximum."""
+    source, *_, geometry = cache
+    return pad(x, geometry.padding).reshape(-1)[source]
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda bar, shape, cache: winners(bar, cache),
+    keeps="shapes",
+    cost=lambda dx, dy, cache: (0, np.size(dy)),
+)
+def to_winners(dy, cache):
+    """Return ``dx`` of :func:`max_pool2d_backward`."""
+    return max_pool2d_backward(dy, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda dy, shape, *args, **options: share(dy, shape, *args, **options),
+    keeps="shapes",
+    cost=lambda y, x, kernel_size, **options: (0, np.size(y) * pixels(kernel_size)),
+)
+def avg_pool2d(x, kernel_size, *, stride=None, padding=0):
+    """Return the output of :func:`avg_pool2d_forward`; can be differentiated in `x`."""
+    return avg_pool2d_forward(x, kernel_size, stride=stride, padding=padding)[0]
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda bar, dy, shape, *args, **options: avg_pool2d(bar, *args, **options),
+    keeps="shapes",
+    cost=lambda dx, dy, shape, kernel_size, **options: (0, np.size(dy) * pixels(kernel_size)),
+)
+def share(dy, shape, kernel_size, *, stride=None, padding=0):
+    """Return ``dx`` of :func:`avg_pool2d_backward` for images of this shape."""
+    x = shaped(shape, dy.dtype)
+    geometry = pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
+    return avg_pool2d_backward(dy, (shape, dy.dtype, geometry))
+
+
+@primitive(
+    jvp=(
+        lambda x_dot, y, x, weight, bias: x_dot @ weight.T,
+        lambda weight_dot, y, x, weight, bias: x @ weight_dot.T,
+        lambda bias_dot, y, x, weight, bias: np.broadcast_to(bias_dot, y.shape),
+    ),
+    vjp=(
+        lambda dy, x, weight, bias: dy @ weight,
+        lambda dy, x, weight, bias: dy.T @ x,
+        lambda dy, x, weight, bias: np.sum(dy, axis=0),
+    ),
+    keeps="inputs",
+    cost=lambda y, x, weight, bias: (np.size(y) * x.shape[1], 0),
+)
+def linear(x, weight, bias):
+    """Return the output of :func:`linear_forward`; can be differentiated in all arguments."""
+    return linear_forward(x, weight, bias)[0]
+
+
+@primitive(
+    jvp=lambda x_dot, y, x: relu_backward(x_dot, (x,)),
+    vjp=lambda dy, x: relu_backward(dy, (x,)),
+    keeps="inputs",
+)
+def relu(x):
+    """Return the output of :func:`relu_forward`; the slope at 0 is 0."""
+    return relu_forward(x)[0]
+
+
+@primitive(
+    jvp=lambda x_dot, y, x: sigmoid_backward(x_dot, (y,)),
+    vjp=lambda dy, y: sigmoid_backward(dy, (y,)),
+    keeps="output",
+)
+def sigmoid(x):
+    """Return the output of :func:`sigmoid_forward`; can be differentiated."""
+    return sigmoid_forward(x)[0]
+
+
+@primitive(
+    jvp=lambda x_dot, y, x: tanh_backward(x_dot, (y,)),
+    vjp=lambda dy, y: tanh_backward(dy, (y,)),
+    keeps="output",
+)
+def tanh(x):
+    """Return the output of :func:`tanh_forward`; can be differentiated."""
+    return tanh_forward(x)[0]
+
+
+def batch_norm(x, gamma, beta, *, mean=None, var=None, eps=1e-5):
+    """Return the output of :func:`batch_norm_forward`; can be differentiated in all arrays."""
+    check_batch_norm("batch_norm", x, gamma, beta, mean, var)
+    channels = (-1, *(1,) * (x.ndim - 2))
+    if mean is None:
+        x_hat = normalize(x, eps)
+    else:
+        x_hat = (x - np.reshape(mean, channels)) / np.sqrt(np.reshape(var, channels) + eps)
+    return gamma.reshape(channels) * x_hat + beta.reshape(channels)
+
+
+def through_normalize(d, x_hat, x, eps):
+    """Return the change of `x_hat` for one of `x`, and the gradient of `x` for one of `x_hat`.
+
+    It is the same function: the Jacobian of the normalization is symmetric.
+    """
+    std = np.sqrt(np.var(x, axis=(0, *range(2, x.ndim))) + eps)
+    return batch_norm_backward(d, (x_hat, np.ones(x.shape[1], x.dtype), std, True))[0]
+
+
+@primitive(
+    jvp=through_normalize,
+    vjp=through_normalize,
+    cost=lambda x_hat, x, eps: (0, 5 * np.size(x)),
+)
+def normalize(x, eps):
+    """Return each channel with mean 0 and variance 1, by the batch's own statistics."""
+    channels = shaped(x.shape[1], x.dtype)
+    return batch_norm_forward(x, channels + 1, channels, eps=eps)[0]
+
+
+def cross_entropy_slope(logits, labels):
+    """Return the gradient of the loss with respect to the logits."""
+    _, cache = cross_entropy_forward(logits, labels)
+    return cross_entropy_backward(1.0, cache)
+
+
+@primitive(
+    jvp=lambda x_dot, y, logits, labels: np.sum(x_dot * cross_entropy_slope(logits, labels)),
+    vjp=lambda dy, logits, labels: dy * cross_entropy_slope(logits, labels),
+    keeps="inputs",
+    cost=lambda y, logits, labels: (0, 5 * np.size(logits)),
+)
+def cross_entropy(logits, labels):
+    """Return the output of :func:`cross_entropy_forward`; can be differentiated in `logits`."""
+    return cross_entropy_forward(logits, labels)[0]
