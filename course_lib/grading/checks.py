@@ -58,18 +58,14 @@ def check_close(what, got, expected, *, hint, tolerance=1e-7):
     strange = ~np.isfinite(got)
     if strange.any():
         where, value, right = first(strange, got, expected)
-        raise AssertionError(
-            f"{what} holds {value} in {places(strange)}, first {where}, expected {right}. {hint}"
-        )
+        raise AssertionError(f"{what} holds {value}{where}, expected {right}. {hint}")
     where, value, right = first(wrong, got, expected)
     if (error <= np.maximum(allowed, 1e-5 * (1 + np.abs(expected)))).all():
         raise AssertionError(
-            f"{what} has the right first digits only, in {places(wrong)}, first {where}: got "
-            f"{value}, expected {right}. Is something on the way in float32?"
+            f"{what} has only its first digits right{where}: got {value}, expected {right}. "
+            f"Is something on the way in float32?"
         )
-    raise AssertionError(
-        f"{what} is wrong in {places(wrong)}, first {where}: got {value}, expected {right}. {hint}"
-    )
+    raise AssertionError(f"{what} is wrong{where}: got {value}, expected {right}. {hint}")
 
 
 def as_numbers(what, got, expected, hint):
@@ -96,18 +92,14 @@ def as_numbers(what, got, expected, hint):
     return array
 
 
-def places(mask):
-    """Say how many are meant: ``3 of 8 places``; nothing to count in one number."""
-    return f"{int(mask.sum())} of {mask.size} places" if mask.ndim else "its one place"
-
-
 def first(mask, got, expected):
-    """Return the first place of `mask`, and both numbers there, with digits that tell them apart.
+    """Say how many places of `mask` there are and which is the first; return both numbers there.
 
-    Nine digits do so for any two float32, seventeen for any two float64.
+    They have as many digits as tell them apart: nine do so for any two float32, seventeen for any
+    two float64.
     """
     at = tuple(int(i) for i in np.argwhere(mask)[0])
-    where = f"at [{', '.join(map(str, at))}]" if at else "and only"
+    where = f" in {mask.sum()} of {mask.size} places, first at {list(at)}" if at else ""
     for digits in (6, 9, 17):
         value, right = (f"{float(array[at]):.{digits}g}" for array in (got, expected))
         if value != right:
@@ -198,8 +190,8 @@ def check_unchanged(what, array, before):
     if changed.any():
         where, value, right = first(changed, array, before)
         raise AssertionError(
-            f"{what} was changed by the call in {places(changed)}, first {where}: it was {right} "
-            f"and is {value} now. Work on a copy: `{what}` belongs to the caller"
+            f"{what} was changed by the call{where}: it was {right} and is {value} now. "
+            f"Work on a copy: `{what}` belongs to the caller"
         )
 
 
