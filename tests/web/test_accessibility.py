@@ -38,8 +38,7 @@ def quiz(show, grid, **page_options):
 
 
 @pytest.mark.parametrize("states", [explorer, stepper, quiz])
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
 def test_no_violations(show, grid, violations, states, theme, width):
     for page in states(show, grid, theme=theme, width=width, reduced_motion="reduce"):
         assert violations(page) == []

@@ -9,9 +9,10 @@ from course_lib.numpy_layers import conv2d_backward, conv2d_forward
 RNG = np.random.default_rng(0)
 X = RNG.integers(-9, 10, (5, 6))
 K = RNG.integers(-9, 10, (3, 2))
-PICKS = {"mouse": {}, "keyboard": {}, "touch": {"has_touch": True}}
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-GEOMETRIES = [(1, 0), (1, 2), (2, 1), (3, 0)]
+GEOMETRIES = [(1, 0), (1, 2), (2, 1), (3, 0)]  # stride, padding
+CASES = [("mouse", *pair) for pair in GEOMETRIES] + [("keyboard", 2, 1), ("touch", 1, 2)]
+each_case = pytest.mark.parametrize("how, stride, padding", CASES)
 
 
 def convolve(x, weight, stride, padding):
@@ -74,21 +75,20 @@ def pick(page, cell, how):
                 page.keyboard.press(key)
 
 
-@pytest.fixture(params=GEOMETRIES, ids="stride{0[0]} padding{0[1]}".format)
-def case(request):
-    stride, padding = request.param
+def open_explorer(show, how, stride, padding):
+    """A page with the explorer, and what the library computes for it: y, dy, dx, dweight."""
     y, cache = convolve(X, K, stride, padding)
     dy = np.arange(1, y.size + 1).reshape(y.shape)
-    return {"stride": stride, "padding": padding}, y, dy, *gradients(dy, cache)
+    figure = web.convolution_explorer(X, K, dy=dy, stride=stride, padding=padding)
+    return show(figure, has_touch=how == "touch"), y, dy, *gradients(dy, cache)
 
 
-@pytest.mark.parametrize("how", PICKS)
-def test_pixel(show, grid, spoken, case, how):
-    geometry, _, dy, dx, _ = case
-    page = show(web.convolution_explorer(X, K, dy=dy, **geometry), **PICKS[how])
+@each_case
+def test_pixel(show, grid, spoken, how, stride, padding):
+    page, _, _, dx, _ = open_explorer(show, how, stride, padding)
     for pixel in [(0, 0), (2, 3), (4, 5)]:
         pick(page, grid(page, "x").cell(pixel), how)
-        expected = touched(pixel, **geometry)
+        expected = touched(pixel, stride, padding)
 
         assert grid(page, "x").marked("picked") == grid(page, "dx").marked("picked") == {pixel}
         assert grid(page, "dy").marked("touched") == set(expected)
@@ -110,15 +110,16 @@ def test_pixel(show, grid, spoken, case, how):
         assert spoken(page).endswith(f"{written(dx[pixel])}.")
 
 
-@pytest.mark.parametrize("how", PICKS)
-def test_weight(show, grid, spoken, case, how):
-    geometry, y, dy, _, dweight = case
-    page = show(web.convolution_explorer(X, K, dy=dy, **geometry), **PICKS[how])
+@each_case
+def test_weight(show, grid, spoken, how, stride, padding):
+    page, y, _, _, dweight = open_explorer(show, how, stride, padding)
     for weight in [(0, 0), (2, 1)]:
         pick(page, grid(page, "k").cell(weight), how)
 
         met = {
-            pixel for pixel in np.ndindex(X.shape) if weight in touched(pixel, **geometry).values()
+            pixel
+            for pixel in np.ndindex(X.shape)
+            if weight in touched(pixel, stride, padding).values()
         }
         assert grid(page, "k").marked("picked") == grid(page, "dweight").marked("picked")
         assert grid(page, "x").marked("touched") == met
@@ -128,14 +129,13 @@ def test_weight(show, grid, spoken, case, how):
         assert spoken(page).endswith(f"{written(dweight[weight])}.")
 
 
-@pytest.mark.parametrize("how", PICKS)
-def test_output(show, grid, spoken, case, how):
-    geometry, y, dy, _, _ = case
-    page = show(web.convolution_explorer(X, K, dy=dy, **geometry), **PICKS[how])
+@each_case
+def test_output(show, grid, spoken, how, stride, padding):
+    page, y, _, _, _ = open_explorer(show, how, stride, padding)
     output = (y.shape[0] - 1, 0)
     pick(page, grid(page, "y").cell(output), how)
 
-    window = {pixel for pixel in np.ndindex(X.shape) if output in touched(pixel, **geometry)}
+    window = {pixel for pixel in np.ndindex(X.shape) if output in touched(pixel, stride, padding)}
     assert grid(page, "x").marked("touched") == window
     assert grid(page, "k").marked("touched") == set(np.ndindex(K.shape))
     assert page.locator(".total").inner_text() == written(y[output])
@@ -143,9 +143,9 @@ def test_output(show, grid, spoken, case, how):
     assert spoken(page).endswith(f"which is {written(y[output])}.")
 
 
-def test_values(show, grid, case):
-    geometry, y, dy, dx, dweight = case
-    page = show(web.convolution_explorer(X, K, dy=dy, **geometry))
+@pytest.mark.parametrize("stride, padding", GEOMETRIES)
+def test_values(show, grid, stride, padding):
+    page, y, dy, dx, dweight = open_explorer(show, "mouse", stride, padding)
     shown = {"x": X, "k": K, "y": y, "dy": dy, "dx": dx, "dweight": dweight}
     for name, expected in shown.items():
         np.testing.assert_array_equal(grid(page, name).values(), expected, err_msg=name)

@@ -61,6 +61,7 @@ def test_no_part_ends_its_own_script(path):
     text = path.read_text("utf-8")
     assert "</script" not in text
     assert "]]>" not in text
+    assert max(map(len, text.splitlines())) <= 100
     if path.suffix == ".js":
         assert text.startswith("/* ")  # what a person can do with it
         assert '*/\n"use strict";\n' in text

@@ -81,10 +81,11 @@ courseFigures.define("course-backward-stepper", (course) => {
       const [KH, KW] = shape(this.weight);
       const window = `[${slice(i, KH)}, ${slice(j, KW)}]`;
       const suffix = padding ? "_pad" : "";
+      const [from, seen] = [at("dy", [i, j]), at("y", [i, j])];
       return {
-        head: `${at("dy", [i, j])} = ${dy} goes to the window that ${at("y", [i, j])} saw, and to every weight:`,
+        head: `${from} = ${dy} goes to the window that ${seen} saw, and to every weight:`,
         code: `dx${suffix}${window} += ${dy} * k\ndweight += ${dy} * x${suffix}${window}`,
-        words: `${at("dy", [i, j])} is ${dy}. It adds ${dy} times k to dx${suffix}${window}, ` +
+        words: `${from} is ${dy}. It adds ${dy} times k to dx${suffix}${window}, ` +
           `and ${dy} times x${suffix}${window} to dweight. ` +
           `Now dx is ${inWords(dx)} and dweight is ${inWords(dweight)}.`,
       };
@@ -127,7 +128,8 @@ courseFigures.define("course-backward-stepper", (course) => {
         value: value(kernel, place),
         tag: String(step ? this.opposite(place) : place),
       }));
-      this.grids.dy.paint((place) => this.look(place, terms.find((term) => same(term.pixel, place))));
+      const under = (place) => terms.find((term) => same(term.pixel, place));
+      this.grids.dy.paint((place) => this.look(place, under(place)));
       this.grids.dx.paint(([r, c]) => ({
         value: r * this.dx[0].length + c < step - 1 ? this.dx[r][c] : undefined,
         states: pixel && same(pixel, [r, c]) ? ["picked"] : [],
@@ -151,7 +153,7 @@ courseFigures.define("course-backward-stepper", (course) => {
       return [KH - 1 - a, KW - 1 - b];
     }
 
-    /** Show the turn when it happens: the numbers stand where they end, and are seen to get there. */
+    /** Show the turn when it happens; the numbers already stand where it takes them. */
     turn(turned) {
       const { table, what } = this.grids.k;
       what.textContent = turned ? "weight, turned by 180\u00b0" : "weight";
@@ -175,7 +177,7 @@ courseFigures.define("course-backward-stepper", (course) => {
       const last = at("k", this.opposite([0, 0]));
       const words = step
         ? `Turn the kernel by 180 degrees: ${last} now stands where ${first} stood.`
-        : "The kernel as the forward pass used it, and dy with zeros, so that it can reach over the edge.";
+        : "The kernel as the forward pass used it; the zeros let it reach over the edge of dy.";
       return { head: words, words };
     }
 
@@ -192,7 +194,7 @@ courseFigures.define("course-backward-stepper", (course) => {
         };
       });
       return {
-        head: `With its corner at row ${pixel[0]}, column ${pixel[1]} the turned kernel gives ${name}:`,
+        head: `At row ${pixel[0]}, column ${pixel[1]} the turned kernel gives ${name}:`,
         sum: sum.written(name, products, total),
         words: sum.spoken(name, products, total),
       };
@@ -227,8 +229,10 @@ courseFigures.define("course-backward-stepper", (course) => {
           this.show(view);
           this.say(`${view.constructor.title}. ${this.words}`);
         };
-        const radio = node("input", { type: "radio", name: "view", checked: n === 0, onchange: choose });
-        return node("label", { class: "choice" }, radio, view.constructor.title);
+        const checked = n === 0;
+        return node("label", { class: "choice" },
+          node("input", { type: "radio", name: "view", checked, onchange: choose }),
+          view.constructor.title);
       });
       return node("fieldset", {}, node("legend", {}, "How dx comes about"), ...options);
     }

@@ -35,11 +35,11 @@ courseFigures.define("course-convolution-explorer", (course) => {
         const onpick = (position) => this.choose({ of: options.of, position });
         this.grids[name] = new Grid({ name, ...options, onpick });
       }
-      const move = (name) => (value) => this.move({ [name]: value });
-      this.sliders = {
-        stride: slider({ label: "stride", min: 1, max: 3, value: stride, onmove: move("stride") }),
-        padding: slider({ label: "padding", min: 0, max: 2, value: padding, onmove: move("padding") }),
-      };
+      const control = (label, min, max) => slider({
+        label, min, max, value: this.geometry[label],
+        onmove: (value) => this.move({ [label]: value }),
+      });
+      this.sliders = { stride: control("stride", 1, 3), padding: control("padding", 0, 2) };
       const elements = (parts) => Object.values(parts).map(({ element }) => element);
       this.head = node("p");
       this.sum = node("p", { class: "sum" });
@@ -48,7 +48,7 @@ courseFigures.define("course-convolution-explorer", (course) => {
         node("div", { class: "grids" }, ...elements(this.grids)),
         node("div", { class: "explanation" }, this.head, this.sum),
       );
-      this.stage.addEventListener("keydown", (event) => event.key === "Escape" && this.choose(null));
+      this.stage.addEventListener("keydown", ({ key }) => key === "Escape" && this.choose(null));
       this.layOut();
       this.draw();
     }
@@ -62,17 +62,14 @@ courseFigures.define("course-convolution-explorer", (course) => {
       this.draw();
       const { stride, padding } = this.geometry;
       const [HO, WO] = convolution.outputShape(this.x, this.weight, this.geometry);
-      this.say(`Stride ${stride}, padding ${padding}: the output is ${HO} by ${WO}. ${this.untouched()}`);
+      const shape = `Stride ${stride}, padding ${padding}: the output is ${HO} by ${WO}.`;
+      this.say(`${shape} ${this.untouched()}`);
     }
 
     /** Pick { of: "pixel", "weight" or "output", position }, or nothing. */
     choose(pick) {
       this.pick = pick;
-      this.draw();
-      const { result } = pick ? PICKED[pick.of] : {};
-      this.say(pick
-        ? `${this.sentence()} ${sum.spoken(at(result, pick.position), this.terms(), this.picked(result))}`
-        : `Nothing is picked. ${this.untouched()}`);
+      this.say(this.draw());
     }
 
     /** Compute everything for the geometry, and size the grids. */
@@ -84,7 +81,7 @@ courseFigures.define("course-convolution-explorer", (course) => {
       this.values = { x, k: weight, y, dy, ...convolution.backward(x, weight, dy, geometry) };
       this.meetings = convolution.meetings(x, weight, geometry);
       const inside = this.meetings.filter((met) => met.inside);
-      this.seen = new Set(inside.map(({ pixel }) => String(pixel)));  // pixels that a window touches
+      this.seen = new Set(inside.map(({ pixel }) => String(pixel)));  // what a window touches
       for (const [name, grid] of Object.entries(this.grids)) {
         const value = this.values[name];
         grid.resize([value.length, value[0].length], GRIDS[name].of === "pixel" ? padding : 0);
@@ -95,12 +92,6 @@ courseFigures.define("course-convolution-explorer", (course) => {
     has({ of, position: [r, c] }) {
       const value = this.values[PICKED[of].name];
       return r < value.length && c < value[0].length;
-    }
-
-    /** The number of grid `name` that belongs to what is picked. */
-    picked(name) {
-      const [r, c] = this.pick.position;
-      return this.values[name][r][c];
     }
 
     /** The terms of the sum that belongs to what is picked, for `sum` and for the grids. */
@@ -128,17 +119,32 @@ courseFigures.define("course-convolution-explorer", (course) => {
       return this.values.dy[i][j];
     }
 
+    /** Draw the state, and return it in words. */
     draw() {
       const terms = this.pick ? this.terms() : [];
       for (const [name, grid] of Object.entries(this.grids)) {
         const marks = this.marks(name, terms);
         grid.paint((position, inside) => this.look(name, position, inside, marks));
       }
-      this.head.textContent = this.pick ? this.sentence()
-        : `Point at a pixel of x, a weight of k or an output of y. ${this.untouched()}`;
-      const { result } = this.pick ? PICKED[this.pick.of] : {};
-      this.sum.replaceChildren(...(this.pick
-        ? sum.written(at(result, this.pick.position), terms, this.picked(result)) : []));
+      return this.pick ? this.explain(terms) : this.invite();
+    }
+
+    invite() {
+      const invitation = "Point at a pixel of x, a weight of k or an output of y.";
+      this.head.textContent = `${invitation} ${this.untouched()}`;
+      this.sum.replaceChildren();
+      return `Nothing is picked. ${this.untouched()}`;
+    }
+
+    /** The sum that belongs to what is picked. */
+    explain(terms) {
+      const { of, position: [r, c] } = this.pick;
+      const { result } = PICKED[of];
+      const [name, total] = [at(result, [r, c]), this.values[result][r][c]];
+      const sentence = this.sentence(terms.length);
+      this.head.textContent = sentence;
+      this.sum.replaceChildren(...sum.written(name, terms, total));
+      return `${sentence} ${sum.spoken(name, terms, total)}`;
     }
 
     /** Position in grid `name` -> the term that touches it. */
@@ -162,16 +168,16 @@ courseFigures.define("course-convolution-explorer", (course) => {
       };
     }
 
-    sentence() {
+    /** What is picked, and the `n` meetings it has. */
+    sentence(n) {
       const { of, position } = this.pick;
       const what = at(PICKED[of].name, position);
-      const n = this.terms().length;
       if (of === "output") return `${what} sees ${count(n, "pixel")}, each under its weight.`;
       if (!n) return `No window touches ${what}: its gradient is 0.`;
-      const met = { pixel: "the weight that the pixel met", weight: "the pixel that the weight met" }[of];
-      const verb = { pixel: "touches", weight: "is used for" }[of];
+      const [verb, other] = { pixel: ["touches", "weight"], weight: ["is used for", "pixel"] }[of];
       const each = n === 1 ? "It" : "Each";
-      return `${what} ${verb} ${count(n, "output")}. ${each} hands back its dy times ${met} there.`;
+      return `${what} ${verb} ${count(n, "output")}. ` +
+        `${each} hands back its dy times the ${other} that the ${of} met there.`;
     }
 
     untouched() {

@@ -14,7 +14,8 @@
 courseFigures.convolution = courseFigures.convolution || (() => {
   /** A rows x columns array whose numbers are value(row, column). */
   function table(rows, columns, value) {
-    return Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => value(r, c)));
+    const row = (r) => Array.from({ length: columns }, (_, c) => value(r, c));
+    return Array.from({ length: rows }, (_, r) => row(r));
   }
 
   const zeros = (like) => table(like.length, like[0].length, () => 0);
@@ -51,7 +52,10 @@ courseFigures.convolution = courseFigures.convolution || (() => {
   /** y (HO, WO). */
   function forward(x, weight, geometry) {
     const y = table(...outputShape(x, weight, geometry), () => 0);
-    for (const { output: [i, j], x: value, k } of meetings(x, weight, geometry)) y[i][j] += value * k;
+    for (const met of meetings(x, weight, geometry)) {
+      const [i, j] = met.output;
+      y[i][j] += met.x * met.k;
+    }
     return y;
   }
 
@@ -93,8 +97,10 @@ courseFigures.convolution = courseFigures.convolution || (() => {
 
   /** The terms { pixel: [row, column] of spread, weight: [a, b], dy, k } of dx[r, c]. */
   function correlationTerms(spreadDy, kernel, [r, c]) {
-    return kernel.flatMap((row, a) =>
-      row.map((k, b) => ({ pixel: [r + a, c + b], weight: [a, b], dy: spreadDy[r + a][c + b], k })));
+    return kernel.flatMap((row, a) => row.map((k, b) => {
+      const [p, q] = [r + a, c + b];
+      return { pixel: [p, q], weight: [a, b], dy: spreadDy[p][q], k };
+    }));
   }
 
   return Object.freeze({

@@ -42,19 +42,19 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
       output.textContent = words(now);
     };
     show(value);
-    const element = node("div", { class: "slider" }, node("label", { for: label }, label), input, output);
-    return { element, input, show };
+    const name = node("label", { for: label }, label);
+    return { element: node("div", { class: "slider" }, name, input, output), input, show };
   }
 
   class Figure extends HTMLElement {
     connectedCallback() {
       if (this.shadowRoot) return;  // moved within the page
       const root = this.attachShadow({ mode: "open" });
-      const css = ["figure", ...this.sheets].map((part) => globalThis.courseStyles[part]).join("\n");
+      const css = ["figure", ...this.sheets].map((part) => globalThis.courseStyles[part]);
       this.stage = node("div", { class: "stage", role: "group", "aria-label": this.label });
       this.status = node("p", { class: "unseen", role: "status" });
       const onPaper = node("div", { class: "on-paper" }, node("slot"));
-      root.append(node("style", {}, css), this.stage, this.status, onPaper);
+      root.append(node("style", {}, css.join("\n")), this.stage, this.status, onPaper);
       this.build(JSON.parse(this.dataset.figure));
     }
 

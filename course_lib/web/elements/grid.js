@@ -99,8 +99,9 @@ courseFigures.Grid = courseFigures.Grid || (() => {
     /** The header cell of row or column n; an empty one on the padding, none in a bare grid. */
     #index(scope, n, size) {
       if (this.bare) return [];
-      const inside = n >= 0 && n < size;
-      return [inside ? node("th", { class: "index", scope }, String(n)) : node("td", { class: "index" })];
+      const attributes = { class: "index" };
+      if (n < 0 || n >= size) return [node("td", attributes)];
+      return [node("th", { ...attributes, scope }, String(n))];
     }
 
     #cell(r, c) {
@@ -138,8 +139,8 @@ courseFigures.Grid = courseFigures.Grid || (() => {
     #rove([r, c]) {
       this.current = [clamp(r, this.size[0]), clamp(c, this.size[1])];
       const chosen = this.cells.get(String(this.current)).td;
-      if (this.focusable) {
-        for (const { td, inside } of this.cells.values()) if (inside) td.tabIndex = td === chosen ? 0 : -1;
+      for (const { td, inside } of this.cells.values()) {
+        if (this.focusable && inside) td.tabIndex = td === chosen ? 0 : -1;
       }
       return chosen;
     }

@@ -71,8 +71,8 @@ courseFigures.define("course-quiz", ({ Figure, node }) => {
 
     count() {
       const of = (key) => this.states.filter((state) => state[key]).length;
-      const all = this.states.length;
-      this.score.textContent = `Score: ${of("right")} of ${all} right, ${of("first")} at the first try.`;
+      const right = `${of("right")} of ${this.states.length} right`;
+      this.score.textContent = `Score: ${right}, ${of("first")} at the first try.`;
     }
   };
 });

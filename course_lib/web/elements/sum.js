@@ -37,15 +37,17 @@ courseFigures.sum = courseFigures.sum || (() => {
   /** `name` = term + term + ... = `total`, as nodes. */
   function written(name, terms, total) {
     const draw = terms.length <= LETTERS.length ? chip : product;
-    const parts = terms.flatMap((term, n) => [n ? " + " : " = ", draw(term)]);
-    return [node("b", {}, name), ...parts, " = ", node("b", { class: "total" }, number(total))];
+    const steps = terms.map((term, n) => [n ? "+ " : "= ", draw(term)]);
+    steps.push(["= ", node("b", { class: "total" }, number(total))]);
+    const unbroken = steps.map((parts) => node("span", { class: "unbroken" }, ...parts));
+    return [node("b", {}, name), ...unbroken.flatMap((step) => [" ", step])];
   }
 
   /** The same in words; of a long sum only what comes out. */
   function spoken(name, terms, total) {
     const products = terms.map(({ left, right }) => `${number(left)} times ${number(right)}`);
-    const sum = terms.length && terms.length <= MOST_SPOKEN ? `${products.join(" plus ")}, which is ` : "";
-    return `${name} is ${sum}${number(total)}.`;
+    const short = terms.length > 0 && terms.length <= MOST_SPOKEN;
+    return `${name} is ${short ? `${products.join(" plus ")}, which is ` : ""}${number(total)}.`;
   }
 
   return Object.freeze({ letter, spoken, written });
