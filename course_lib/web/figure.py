@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
@@ -20,18 +20,24 @@ class Figure:
     of the same numbers, which is what paper and pages without scripts show. A script defines
     what it brings only where the page does not have it yet, so that any number of figures, in
     any order, get along.
+
+    Attributes
+    ----------
+    tag : str
+        Name of the custom element, ``course-...``.
+    parts : tuple of str
+        The files of ``elements/`` that it loads, in this order, without their endings.
+    data : dict
+        What the element draws, as JSON.
+    fallback, text : str
+        The same in HTML, for paper and for pages without scripts, and in plain text.
     """
 
     tag: str
-    """Name of the custom element, ``course-...``."""
     parts: tuple[str, ...]
-    """The files of ``elements/``, without their endings, in the order in which they load."""
     data: dict
-    """What the element draws, as JSON."""
-    fallback: str = field(repr=False)
-    """HTML with the same numbers, for paper and for pages without scripts."""
+    fallback: str
     text: str
-    """The same in plain text."""
 
     def __repr__(self):
         return self.text
