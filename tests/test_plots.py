@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import lru_cache
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -38,8 +39,18 @@ WIDE = {
     ),
     "a wide row": lambda: plots.number_grids(Grid("x", X), "=", Grid("y", X), "+", Grid("z", X)),
     "all digits": lambda: plots.confusion_matrix(np.eye(10, dtype=int)),
+    "powers of ten": lambda: plots.curves(
+        EPOCHS, {"loss": 10.0**-EPOCHS}, xlabel="epoch", ylabel="loss", yscale="log"
+    ),
 }
-EACH = pytest.mark.parametrize("draw", [*FIGURES.values(), *WIDE.values()], ids=[*FIGURES, *WIDE])
+EACH = pytest.mark.parametrize("name", [*FIGURES, *WIDE])
+
+
+@lru_cache
+def drawn(name):
+    """One of the figures, and its SVG."""
+    figure = (FIGURES | WIDE)[name]()
+    return figure, figure.to_svg()
 
 
 def svg_of(figure):
@@ -51,8 +62,28 @@ def texts(figure):
 
 
 def styles(root, tag):
-    for element in root.iter(f"{SVG}{tag}"):
-        yield dict(d.split(": ", 1) for d in element.get("style", "").split("; ") if d)
+    """Yield the styles of all elements of a kind, with what they inherit (text of formulas)."""
+
+    def walk(element, inherited):
+        style = inherited | declarations(element)
+        if element.tag == f"{SVG}{tag}":
+            yield style
+        for child in element:
+            yield from walk(child, style)
+
+    yield from walk(root, {})
+
+
+def declarations(element):
+    pairs = (d.split(":", 1) for d in element.get("style", "").split(";") if d)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def letters(name):
+    """Return the styles of all that is written: plain text, and the pieces of formulas."""
+    root = ElementTree.fromstring(drawn(name)[1])
+    found = [style for tag in ("text", "tspan") for style in styles(root, tag)]
+    return [style for style in found if "font-size" in style]
 
 
 def test_every_function_has_an_example():
@@ -61,65 +92,63 @@ def test_every_function_has_an_example():
 
 
 @EACH
-def test_text_is_text_in_the_font_of_the_page(draw):
-    found = list(styles(svg_of(draw()), "text"))
-    assert found
-    assert {s["font-family"] for s in found} == {
-        "var(--pst-font-family-base, system-ui, sans-serif)"
-    }
+def test_text_is_text_in_the_font_of_the_page(name):
+    font = "var(--pst-font-family-base, system-ui, sans-serif)"
+    assert {style["font-family"] for style in letters(name)} == {font}
 
 
 @EACH
-def test_every_colour_follows_the_theme(draw):
-    root = svg_of(draw())
-    for tag, properties in {"text": ("fill",), "path": ("fill", "stroke")}.items():
+def test_every_colour_follows_the_theme(name):
+    root = ElementTree.fromstring(drawn(name)[1])
+    for tag in ("text", "path"):
         for style in styles(root, tag):
-            # without a fill, a shape is black; a fill that is not drawn says "none"
-            assert "fill" in style or root.find(f".//{SVG}defs") is not None, (tag, style)
-            for key in properties:
+            for key in ("fill", "stroke"):
                 value = style.get(key, "none")
                 assert value in ("none", "currentColor") or value.startswith("var(--course-"), style
 
 
 @EACH
-def test_no_black_and_no_background(draw):
-    svg = draw().to_svg()
+def test_no_black_and_no_background(name):
+    figure, svg = drawn(name)
     assert not re.search(r"#000|\bblack\b|fill: #|stroke: #", svg)
+    for text in letters(name):
+        assert "fill" in text, "text without a fill is black"
     for path in ElementTree.fromstring(svg).iter(f"{SVG}path"):
         is_marker = path.get("id")  # drawn by <use>, which has the colours
         assert is_marker or "fill" in path.get("style", ""), "a path without fill is black"
+    for part in (figure, *figure.axes):
+        assert part.patch.get_facecolor()[3] == 0, "the page shows through"
 
 
 @EACH
-def test_the_fallback_is_the_light_colour(draw):
-    for role, fallback in re.findall(r"var\(--course-(\w+), (#\w+)\)", draw().to_svg()):
+def test_the_fallback_is_the_light_colour(name):
+    for role, fallback in re.findall(r"var\(--course-(\w+), (#\w+)\)", drawn(name)[1]):
         assert fallback == palette.ROLES[role].light
 
 
 @EACH
-def test_text_is_large_enough_on_a_phone(draw):
-    root = svg_of(draw())
+def test_text_is_large_enough_on_a_phone(name):
+    root = ElementTree.fromstring(drawn(name)[1])
     width = float(root.get("width").removesuffix("pt"))
     shrunk = min(1, theme.PHONE / width)
-    sizes = [float(s["font-size"].removesuffix("px")) for s in styles(root, "text")]
+    sizes = [float(style["font-size"].removesuffix("px")) for style in letters(name)]
     assert width <= 72 * theme.WIDTH
     assert min(sizes) * shrunk >= 9
 
 
 @EACH
-def test_nothing_sticks_out(draw):
-    figure = draw()
-    figure.to_svg()
+def test_nothing_sticks_out(name):
+    figure, _ = drawn(name)
     width, height = figure.get_size_inches()
-    drawn = figure.get_tightbbox()
-    assert min(drawn.x0, drawn.y0) >= -0.01
-    assert drawn.x1 <= width + 0.01
-    assert drawn.y1 <= height + 0.01
+    ink = figure.get_tightbbox()
+    assert min(ink.x0, ink.y0) >= -0.01
+    assert ink.x1 <= width + 0.01
+    assert ink.y1 <= height + 0.01
 
 
 @EACH
-def test_equal_figures_give_equal_text(draw):
-    assert draw().to_svg() == draw().to_svg()
+def test_equal_figures_give_equal_text(name):
+    assert drawn.__wrapped__(name)[1] == drawn(name)[1]
 
 
 def test_equal_in_another_process():
@@ -135,16 +164,15 @@ def test_equal_in_another_process():
     assert first.stdout == second.stdout
 
 
-@EACH
-def test_the_theme_leaves_no_trace(draw):
-    before = dict(matplotlib.rcParams)
-    draw().to_svg()
-    assert dict(matplotlib.rcParams) == before
+def test_the_theme_leaves_no_trace():
+    FIGURES["curves"]().to_svg()
+    changed = {key: matplotlib.rcParams[key] for key in theme.RC}
+    assert changed == {key: matplotlib.rcParamsDefault[key] for key in theme.RC}
 
 
 @EACH
-def test_no_title_in_the_image(draw):
-    assert not any(ax.get_title() for ax in draw().axes)
+def test_no_title_in_the_image(name):
+    assert not any(ax.get_title() for ax in drawn(name)[0].axes)
 
 
 def test_ids_are_only_those_in_use():
@@ -209,14 +237,37 @@ def test_matrix_with_names_and_numbers():
     shown = texts(figure)
     assert {"1", "\N{MINUS SIGN}2", "3", "p", "q", "a", "b", "outputs", "pixels"} <= set(shown)
     assert "0" not in shown
+    assert not strokes(figure), "a number shows its sign itself"
+
+
+def strokes(figure):
+    return [p for ax in figure.axes for p in ax.patches if p.get_facecolor()[3] == 0]
 
 
 def test_a_wide_matrix_shows_no_numbers_but_signs():
     values = np.zeros((2, 40))
     values[0, 0], values[1, 1] = -1, 1
     figure = plots.matrix(values, role="weight", rows="outputs", columns="pixels")
-    strokes = [p for p in figure.axes[0].patches if p.get_facecolor()[3] == 0]
-    assert len(strokes) == 1, "one dash, on the negative cell"
+    assert len(strokes(figure)) == 1, "one dash, on the negative cell"
+
+
+def test_numbers_stand_in_their_cells():
+    figure = plots.matrix([[0, 1], [0, -2]], role="weight", rows="r", columns="c")
+    places = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
+    assert places == {"1": (1, 0), "\N{MINUS SIGN}2": (1, 1)}  # (column, row)
+
+
+def test_confusions_stand_out():
+    figure = FIGURES["confusion_matrix"]()
+    (ax,) = figure.axes
+    counts = {t.get_text(): (t.get_position(), t.get_weight()) for t in ax.texts}
+    assert counts == {
+        "5": ((0, 0), "normal"),
+        "1": ((1, 0), "bold"),  # (predicted, true)
+        "4": ((1, 1), "normal"),
+    }
+    fills = [colors.to_hex(patch.get_facecolor()) for patch in ax.patches]
+    assert fills == [theme.colour(role) for role in ("right", "wrong", "right")]
 
 
 def test_curves_are_told_apart_without_colour():

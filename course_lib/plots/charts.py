@@ -8,7 +8,7 @@ DASHES = ["solid", (0, (6, 2)), (0, (2, 2)), (0, (7, 2, 2, 2))]  # apart without
 
 
 @themed
-def curves(x, series, *, xlabel, ylabel, roles=None, yscale="linear", height=2.7):
+def curves(x, series, *, xlabel, ylabel, roles=None, xscale="linear", yscale="linear", height=2.7):
     """Draw curves over common positions, each named at its right end.
 
     Parameters
@@ -20,7 +20,7 @@ def curves(x, series, *, xlabel, ylabel, roles=None, yscale="linear", height=2.7
         What the axes show, with the unit.
     roles : mapping of str to str, optional
         What each curve shows; by default ink. Curves also differ by their dashes.
-    yscale : {"linear", "log"}
+    xscale, yscale : {"linear", "log"}
     height : float
         Of the figure, in inches.
 
@@ -38,7 +38,7 @@ def curves(x, series, *, xlabel, ylabel, roles=None, yscale="linear", height=2.7
     x = np.asarray(x)
     said = f"{ylabel} against {xlabel}: {', '.join(series)}"
     fig = BookFigure(WIDTH, height, said)
-    ax = fig.add_subplot(xlabel=xlabel, ylabel=ylabel, yscale=yscale)
+    ax = fig.add_subplot(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
     ends = {}
     for i, (name, y) in enumerate(series.items()):
         y = np.asarray(y)
@@ -47,6 +47,9 @@ def curves(x, series, *, xlabel, ylabel, roles=None, yscale="linear", height=2.7
         shade = colour((roles or {}).get(name, "ink"))
         ax.plot(x, y, color=shade, linestyle=DASHES[i % len(DASHES)])
         ends[name] = y[-1], shade
+    if yscale == "log":  # 0.1, not 10 to the -1, whose exponent is too small on a phone
+        ax.yaxis.set_major_formatter(lambda y, position: f"{y:g}")
+        ax.yaxis.set_minor_formatter("")
     ax.margins(x=0)
     name_ends(ax, x[-1], ends, height)
     return fig
