@@ -39,11 +39,11 @@ def test_no_tag_saves_a_cell_from_being_executed():
 
 
 def test_a_cell_writes_only_so_much():
-    (outputs,) = execute("for _ in range(3):\n    print('x' * 400, flush=True)\n7", max_output=1000)
+    (outputs,) = execute("for _ in range(5):\n    print('x' * 400, flush=True)\n7", max_output=1000)
     *written, result = outputs
     text = "".join(output.text for output in written)
     assert 400 < text.count("x") < 1000
-    assert text.endswith("\n... more was written than is kept\n")
+    assert text.partition("\n...")[2] == " more was written than is kept\n"
     assert result.data["text/plain"] == "7"
 
 
