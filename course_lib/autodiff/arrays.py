@@ -37,15 +37,18 @@ SHORTER_POWER = {-1: np.reciprocal, 0.5: np.sqrt, 1: np.positive, 2: np.square} 
 
 
 def swapped(function):
+    """Return `function` of two operands with them in the opposite order, for ``2 - x``."""
     return lambda b, a: function(a, b)
 
 
 def power(a, b):
+    """Compute ``a ** b``, by the simpler function that NumPy takes for a few constant exponents."""
     shorter = SHORTER_POWER.get(b) if type(b) in (int, float) else None
     return RULES[shorter](a) if shorter else RULES[np.power](a, b)
 
 
 def refuse_in_place(self, other):
+    """Say what to write instead of ``x += y`` where `x` has axes."""
     if self.ndim:
         raise TypeError(
             "a traced array cannot be changed in place; instead of `x += y` write `x = x + y`, "
@@ -55,6 +58,7 @@ def refuse_in_place(self, other):
 
 
 def refuse_assignment(self, index, value):
+    """Say what to write instead of ``x[i] = y``."""
     raise TypeError(
         "a traced array cannot be changed in place; instead of `x[i] = y` select with np.where, "
         "or join the parts with np.stack or np.concatenate"
@@ -62,6 +66,7 @@ def refuse_assignment(self, index, value):
 
 
 def refuse_conversion(self, *args, **options):
+    """Say why a traced value becomes no plain number or array, and where that happens."""
     raise TypeError(
         "a traced value cannot become a plain number or array, its derivative would be lost. This "
         "happens in float(x), math.sin(x), np.array([x, y]) and a[i] = x; use functions of NumPy, "
@@ -70,6 +75,7 @@ def refuse_conversion(self, *args, **options):
 
 
 def refuse_attribute(self, name):
+    """Say that an attribute is missing, and whether an array of NumPy would have it."""
     if hasattr(np.ndarray, name) and not name.startswith("__"):
         raise AttributeError(
             f"a traced array has no `{name}`; use a function of NumPy that returns a new array"
@@ -78,6 +84,7 @@ def refuse_attribute(self, name):
 
 
 def iterate(self):
+    """Yield the entries along the first axis."""
     if not self.ndim:
         raise TypeError("iteration over a traced value with 0 axes")
     return (self[i] for i in range(len(self)))

@@ -211,8 +211,11 @@ def binary(rule):
             if type(sweep) is Forward:
                 return Traced(y, sweep, jvp_b(b.mark, y, a, x))
             return sweep.follow(rule, y, (a, x), (None, b.mark))
-        y = value(a.value, x)
-        return sweep.follow(rule, y, (a.value, x), (a.mark, b.mark))
+        z = a.value
+        y = value(z, x)
+        if type(sweep) is Forward:
+            return Traced(y, sweep, jvp_a(a.mark, y, z, x) + jvp_b(b.mark, y, z, x))
+        return sweep.follow(rule, y, (z, x), (a.mark, b.mark))
 
     return call
 

@@ -144,4 +144,5 @@ def layers(operands):
 
 
 def mean(values, otherwise):
+    """Return the mean of some numbers, or `otherwise` if there are none."""
     return sum(values) / len(values) if values else otherwise

@@ -214,6 +214,7 @@ def composite(*functions):
 
 
 def keep_inputs(rule, y, values, marks):
+    """Keep the operands: for a product, say."""
     if None not in marks:
         return values
     kept = list(values)
@@ -224,14 +225,17 @@ def keep_inputs(rule, y, values, marks):
 
 
 def keep_output(rule, y, values, marks):
+    """Keep the result: for an exponential, say."""
     return (y,)
 
 
 def keep_both(rule, y, values, marks):
+    """Keep the result and the operands."""
     return (y, *keep_inputs(rule, y, values, marks))
 
 
 def keep_shapes(rule, y, values, marks):
+    """Keep the shapes of the operands, and whatever stands behind them: for a sum, say."""
     shapes = [getattr(v, "shape", ()) for v in values]
     operands = len(rule.vjps)
     if len(values) > operands:
