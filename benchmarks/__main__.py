@@ -1,5 +1,6 @@
 """Run every benchmark and write its table into ``benchmarks/results``."""
 
-from benchmarks import layers
+from benchmarks import autodiff, layers
 
 layers.main()
+autodiff.main()

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-ROUNDS = 15
+ROUNDS = 25
 PAUSE = 0.01  # seconds
 AT_LEAST = 0.005  # seconds; shorter calls are timed several at once
 
