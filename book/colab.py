@@ -5,12 +5,11 @@ from urllib.parse import quote, urlsplit
 
 __all__ = ["binder_address", "colab_address", "colab_copy"]
 
-PACKAGE = "gradients-to-detectors"
 PAGES_BRANCH = "gh-pages"  # where the built site is published, with the copies in it
 
 INSTALL = """\
 # Colab has NumPy and PyTorch, but not this course's library.
-%pip install -q "{package} @ git+{url}@{branch}"
+%pip install -q "git+{url}@{branch}"
 """
 
 
@@ -32,7 +31,7 @@ def colab_copy(notebook, url, branch):
         The text of the copy, outputs cleared.
     """
     copy = json.loads(notebook)
-    source = INSTALL.format(package=PACKAGE, url=url, branch=branch)
+    source = INSTALL.format(url=url, branch=branch)
     cells = copy["cells"]
     for cell in cells:
         if cell["cell_type"] == "code":

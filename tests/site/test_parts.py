@@ -115,7 +115,7 @@ def test_the_colab_copy_installs_the_library_first():
     copy = nbformat.reads(colab_copy(nbformat.writes(original), URL, "v1"), as_version=4)
     nbformat.validate(copy)
     assert [cell.cell_type for cell in copy.cells] == ["markdown", "code", "code", "code"]
-    assert f'%pip install -q "gradients-to-detectors @ git+{URL}@v1"' in copy.cells[1].source
+    assert f'%pip install -q "git+{URL}@v1"' in copy.cells[1].source
     assert copy.cells[2].source == "import course_lib"
     assert copy.cells[2].execution_count is None
     assert copy.cells[0].source == "# É"

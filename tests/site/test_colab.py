@@ -1,0 +1,57 @@
+"""A chapter's copy for Colab runs where nothing of the course is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from book.colab import colab_copy
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted((ROOT / "lectures").glob("*.ipynb"))
+
+
+def run(*command, **how):
+    """Run a command without what this environment would lend it."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=env | {"LC_ALL": "C"}, **how
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository of its own with the files as they are here, committed or not."""
+    clone = tmp_path_factory.mktemp("published")
+    tracked = run("git", "ls-files", "-z", cwd=ROOT).split("\0")
+    for name in filter(None, tracked):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    author = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+    run("git", "init", "-q", "-b", "published", cwd=clone)
+    run("git", "add", "--all", cwd=clone)
+    run("git", *author, "commit", "-q", "-m", "as it is", cwd=clone)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """A Python with what Colab needs to run a notebook, and nothing else."""
+    folder = tmp_path_factory.mktemp("empty")
+    run(sys.executable, "-m", "venv", folder)
+    run(folder / "bin" / "python", "-m", "pip", "install", "-q", "ipykernel", "nbclient")
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_the_colab_copy_runs(repository, python, tmp_path, chapter):
+    copy = tmp_path / chapter.name
+    text = chapter.read_text(encoding="utf-8")
+    copy.write_text(colab_copy(text, repository.as_uri(), "published"), encoding="utf-8")
+    run(python.with_name("jupyter"), "execute", "--timeout=300", copy.name, cwd=tmp_path)
