@@ -40,7 +40,7 @@ WIDE = {
     "a wide row": lambda: plots.number_grids(Grid("x", X), "=", Grid("y", X), "+", Grid("z", X)),
     "all digits": lambda: plots.confusion_matrix(np.eye(10, dtype=int)),
     "powers of ten": lambda: plots.curves(
-        EPOCHS, {"loss": 10.0**-EPOCHS}, xlabel="epoch", ylabel="loss", yscale="log"
+        10.0**EPOCHS, {"error": 10.0**-EPOCHS}, xlabel="x", ylabel="y", xscale="log", yscale="log"
     ),
 }
 EACH = pytest.mark.parametrize("name", [*FIGURES, *WIDE])
@@ -275,6 +275,11 @@ def test_curves_are_told_apart_without_colour():
     dashes = [line.get_linestyle() for line in figure.axes[0].lines]
     assert len(set(map(str, dashes))) == 2
     assert {"training", "test", "epoch", "loss (nats)"} <= set(texts(figure))
+
+
+def test_powers_of_ten_are_written_out():
+    shown = texts(drawn("powers of ten")[0])
+    assert {"1", "10", "100", "0.01", "0.1"} <= set(shown)
 
 
 def test_names_of_curves_do_not_touch():

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from course_lib.plots.grids import number
 from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
 
 DASHES = ["solid", (0, (6, 2)), (0, (2, 2)), (0, (7, 2, 2, 2))]  # apart without their colours
@@ -47,9 +48,10 @@ def curves(x, series, *, xlabel, ylabel, roles=None, xscale="linear", yscale="li
         shade = colour((roles or {}).get(name, "ink"))
         ax.plot(x, y, color=shade, linestyle=DASHES[i % len(DASHES)])
         ends[name] = y[-1], shade
-    if yscale == "log":  # 0.1, not 10 to the -1, whose exponent is too small on a phone
-        ax.yaxis.set_major_formatter(lambda y, position: f"{y:g}")
-        ax.yaxis.set_minor_formatter("")
+    for axis, scale in ((ax.xaxis, xscale), (ax.yaxis, yscale)):
+        if scale == "log":  # 0.1, not 10 to the -1, whose exponent is too small on a phone
+            axis.set_major_formatter(lambda value, position: number(value))
+            axis.set_minor_formatter("")
     ax.margins(x=0)
     name_ends(ax, x[-1], ends, height)
     return fig
