@@ -246,7 +246,7 @@ def differences(f, x, dy, *, step=1e-4):
     Parameters
     ----------
     f : callable
-        Takes an array of the shape of `x` and returns one of the shape of `dy`.
+        Takes an array of the shape of `x` and returns an array_like of the shape of `dy`.
     x : float64 ndarray
     dy : ndarray
     step : float
@@ -261,5 +261,5 @@ def differences(f, x, dy, *, step=1e-4):
         ahead, behind = x.copy(), x.copy()
         ahead[i] += step
         behind[i] -= step
-        dx[i] = np.sum((f(ahead) - f(behind)) * dy) / (2 * step)
+        dx[i] = np.sum(np.subtract(f(ahead), f(behind)) * dy) / (2 * step)
     return dx

@@ -116,6 +116,12 @@ def test_a_graded_cell_opens_with_its_property_and_its_points():
             assert scoring.role(cell)["grade_id"] == cell["id"]
 
 
+def test_the_number_of_cells_with_hidden_tests_is_true():
+    hidden = sum("BEGIN HIDDEN TESTS" in scoring.source(cell) for cell in NOTEBOOK["cells"])
+    text = next(scoring.source(c) for c in NOTEBOOK["cells"] if c["id"] == "grading")
+    assert f"{hidden} of the {len(POINTS)} cells run more" in text
+
+
 def test_the_table_of_points_is_true():
     table = next(scoring.source(c) for c in NOTEBOOK["cells"] if c["id"] == "title")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_lib.autodiff import value_and_grad
 from course_lib.grading import (
     check_close,
     check_computed,
@@ -14,7 +15,13 @@ from course_lib.grading import (
     differences,
     own_code,
 )
-from course_lib.numpy_layers import Linear, conv2d_forward, max_pool2d_forward
+from course_lib.numpy_layers import (
+    Linear,
+    MaxPool2d,
+    conv2d,
+    conv2d_forward,
+    max_pool2d_forward,
+)
 
 EXPECTED = np.arange(6.0).reshape(2, 3)
 
@@ -154,8 +161,14 @@ def test_an_answer_of_the_library_is_refused_by_any_name():
     before, _ = mine(x, weight, bias)
     with own_code(), pytest.raises(AssertionError, match=r"the answer, not a tool: .* your own"):
         mine(x, weight, bias)
-    with own_code(), pytest.raises(AssertionError, match="the answer, not a tool"):
-        max_pool2d_forward(x, 2)
+    for answer in (
+        lambda: max_pool2d_forward(x, 2),
+        lambda: MaxPool2d(2).forward(x),
+        lambda: conv2d(x, weight, bias),  # the primitive of autodiff
+        lambda: value_and_grad(lambda x: conv2d(x, weight, bias).sum())(x),
+    ):
+        with own_code(), pytest.raises(AssertionError, match="the answer, not a tool"):
+            answer()
     np.testing.assert_array_equal(mine(x, weight, bias)[0], before)
 
 
