@@ -21,7 +21,7 @@ def check_gradients(f, *args, rtol=1e-6):
     f : callable
         Takes and returns arrays or trees of arrays; the check computes in float64.
     *args
-        Where to check. A kink at this very place (a ReLU at 0, a tie in a maximum) fails.
+        Where to check. At a kink (a ReLU at 0, a tie in a maximum) it may fail.
     rtol : float
         Largest error allowed, relative to what a random direction leads to expect.
 

@@ -231,10 +231,11 @@ def rule_for(function):
     try:
         return RULES[function]
     except KeyError:
-        name = getattr(function, "__name__", repr(function))
+        module = getattr(function, "__module__", None) or "numpy"  # a ufunc may have none
+        name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
         raise NotImplementedError(
-            f"np.{name} has no rule for derivatives; write it with functions that have one, or "
-            f"add a rule: primitive(np.{name}, jvp=..., vjp=...)"
+            f"{name} has no rule for derivatives; write it with functions that have one, or add a "
+            f"rule: primitive({name}, jvp=..., vjp=...)"
         ) from None
 
 

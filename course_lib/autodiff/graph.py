@@ -94,11 +94,11 @@ def trace(f, *args):
     --------
     >>> trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
     <lambda>: 0 multiply-adds, 3 elementwise operations
-    0  x1               2  gradient 4.584
-    1  x2               5  gradient 2
-    2  multiply(0, 1)  10  gradient 1
-    3  sin(0)          0.9093  gradient 1
-    4  add(2, 3)       10.91  gradient 1
+     0  x1              value 2, gradient 4.584
+     1  x2              value 5, gradient 2
+     2  multiply(0, 1)  value 10, gradient 1
+     3  sin(0)          value 0.9093, gradient 1
+     4  add(2, 3)       value 10.91, gradient 1
     """
     leaves, structure = flatten(args)
     if any(type(x) is Traced for x in leaves):

@@ -110,7 +110,7 @@ def test_an_attribute_that_arrays_do_not_have():
     [
         (
             lambda x: np.fft.fft(x)[0],
-            r"np.fft has no rule .* primitive\(np.fft, jvp=..., vjp=...\)",
+            r"np.fft.fft has no rule .* primitive\(np.fft.fft, jvp=..., ",
         ),
         (lambda x: np.spacing(x)[0], r"np.spacing has no rule for derivatives; write it with"),
         (lambda x: np.interp(x, x, x)[0], r"np.interp has no rule"),
