@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import socket
+import time
 from html import unescape
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import sphinxcontrib.katex
 from docutils import nodes
@@ -30,10 +33,26 @@ def prepare(app, config):
     katex = sphinxcontrib.katex
     katex.NODEJS_BINARY = str(NODE_BIN / "node")
     katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60  # seconds: the machine may be busy
-    # Over a Unix socket it connects before the server listens, and now and then is refused.
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    katex.KaTeXServer.start_server_process = start_katex
     config.katex_js_path = str(NODE_MODULES / "katex" / "dist" / "katex.min.js")
     config.katex_css_path = "katex/katex.min.css"
+
+
+def start_katex(rundir, timeout):
+    """Start KaTeX's server, and connect to it when it listens.
+
+    sphinxcontrib-katex connects when the socket is there, which is earlier, and now and then is
+    refused. Its way over the network waits, but costs 40 ms a formula.
+    """
+    server, path = sphinxcontrib.katex.KaTeXServer, rundir / "katex.sock"
+    process = Popen(server.build_command(socket=path), stdin=PIPE, stdout=PIPE, cwd=rundir)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    give_up = time.monotonic() + timeout
+    while connection.connect_ex(str(path)):
+        if time.monotonic() > give_up:
+            raise server.timeout_error(timeout)
+        time.sleep(0.01)
+    return process, connection
 
 
 def write_generated(app):
