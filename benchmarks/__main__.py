@@ -1,6 +1,7 @@
 """Run every benchmark and write its table into ``benchmarks/results``."""
 
-from benchmarks import autodiff, layers
+from benchmarks import autodiff, book, layers
 
 layers.main()
 autodiff.main()
+book.main()
