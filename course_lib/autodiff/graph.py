@@ -23,6 +23,9 @@ class Node:
     value : ndarray
     gradient : ndarray or None
         Of the sum of all outputs, with respect to the value; None if they do not depend on it.
+    partials : tuple of (ndarray or None)
+        The local derivatives: of the sum of the value's entries, with respect to each operand;
+        None for a constant.
     multiply_adds, elementwise : int
         Operations that it took to compute the value, as :func:`count` counts them.
     """
@@ -34,6 +37,7 @@ class Node:
         self.operands = operands
         self.multiply_adds, self.elementwise = cost
         self.gradient = None
+        self.partials = (None,) * len(operands)
 
 
 class Graph:
@@ -152,7 +156,18 @@ class Recorder(Tape):
         ones = {mark: np.ones_like(self.nodes[self.node_of[mark]].value) for mark in ends}
         for number, gradient in zip(self.node_of, self.pull(ones, hold=True), strict=True):
             self.nodes[number].gradient = gradient
+        for number, record in zip(self.node_of, self.records, strict=True):
+            if record is not None:
+                self.nodes[number].partials = partials(self.nodes[number].value, *record)
         return Graph(name, self.nodes, [self.node_of[mark] for mark in ends])
+
+
+def partials(value, rule, kept, marks, _):
+    """Return the gradient that ones for a value's entries hand to each of its operands."""
+    ones = np.ones_like(value)
+    return tuple(
+        None if mark is None else rule.vjps[i](ones, *kept) for i, mark in enumerate(marks)
+    )
 
 
 def title(name, rest, longest=14):

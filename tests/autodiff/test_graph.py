@@ -32,6 +32,8 @@ def test_the_worked_example(graph):
     np.testing.assert_allclose([node.value for node in graph.nodes], values)
     gradients = [5 + np.cos(2), 2, 1, 1, 1]
     np.testing.assert_allclose([node.gradient for node in graph.nodes], gradients)
+    partials = [node.partials for node in graph.nodes]
+    assert partials == [(), (), (5, 2), (np.cos(2),), (1, 1)]
     assert graph.outputs == [4]
     assert (graph.multiply_adds, graph.elementwise) == (0, 3)
 
@@ -41,6 +43,12 @@ def test_arrays_constants_and_costs(rng):
     graph = trace(net, weight, bias)
     np.testing.assert_allclose(graph.nodes[0].gradient, grad(net)(weight, bias))
     assert graph.multiply_adds == 4 * 3 * 5
+    by_name = {node.name: node.partials for node in graph.nodes}
+    power, total, halved = (by_name[name] for name in ("power", "sum", "divide"))
+    np.testing.assert_allclose(power[0], 2 * np.maximum(np.ones((4, 3)) @ weight + bias, 0))
+    np.testing.assert_array_equal(total[0], np.ones((4, 5)))
+    assert power[1] is halved[1] is None
+    assert halved[0] == 0.5
     constants = [node.value for node in graph.nodes if node.kind == "constant"]
     assert [np.shape(value) for value in constants] == [(4, 3), (), ()]
     assert all(node.gradient is None for node in graph.nodes if node.kind == "constant")
