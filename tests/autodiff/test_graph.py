@@ -44,10 +44,10 @@ def test_arrays_constants_and_costs(rng):
     np.testing.assert_allclose(graph.nodes[0].gradient, grad(net)(weight, bias))
     assert graph.multiply_adds == 4 * 3 * 5
     by_name = {node.name: node.partials for node in graph.nodes}
-    power, total, halved = (by_name[name] for name in ("power", "sum", "divide"))
-    np.testing.assert_allclose(power[0], 2 * np.maximum(np.ones((4, 3)) @ weight + bias, 0))
+    square, total, halved = (by_name[name] for name in ("square", "sum", "divide"))
+    np.testing.assert_allclose(square[0], 2 * np.maximum(np.ones((4, 3)) @ weight + bias, 0))
     np.testing.assert_array_equal(total[0], np.ones((4, 5)))
-    assert power[1] is halved[1] is None
+    assert halved[1] is None
     assert halved[0] == 0.5
     constants = [node.value for node in graph.nodes if node.kind == "constant"]
     assert [np.shape(value) for value in constants] == [(4, 3), (), ()]
