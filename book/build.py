@@ -126,9 +126,12 @@ class Progress(io.TextIOBase):
         self.counted, self.done = False, threading.Event()
 
     def write(self, text):
-        if self.counted:
-            self.stream.write("\n")
-        self.stream.write(text)
+        if "ParserConfig(" in text:  # two screens of settings
+            return len(text)
+        try:
+            self.stream.write(f"\n{text}" if self.counted else text)
+        except BrokenPipeError:  # whoever listened, `head` perhaps, has heard enough
+            self.stream = io.StringIO()
         self.line = (text.strip().splitlines() or [self.line])[-1]
         self.since, self.counted = time.monotonic(), False
         return len(text)

@@ -38,6 +38,11 @@ def prepare(app, config):
     config.katex_css_path = "katex/katex.min.css"
 
 
+def read_only_what_is_listed(app, config):
+    """Leave aside the files that `_toc.yml` does not list: a chapter that somebody is writing."""
+    config.include_patterns = [f"{name}.*" for name in config.external_site_map]
+
+
 def start_katex(rundir, timeout):
     """Start KaTeX's server, and connect to it when it listens.
 
@@ -148,6 +153,7 @@ def setup(app):
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it, we do not load it
     app.add_html_theme("book", str(THEME))
     app.connect("config-inited", prepare)
+    app.connect("config-inited", read_only_what_is_listed, priority=950)  # the list is read at 900
     app.connect("builder-inited", write_generated)
     app.connect("html-page-context", complete_page)
     app.connect("build-finished", write_colab_copies)

@@ -3,16 +3,14 @@
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from shutil import copy
 
 import nbformat
 import pytest
+from contents import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.serve import serve
-
-ROOT = Path(__file__).parents[2]
 
 
 def run_build(source):

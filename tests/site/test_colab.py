@@ -4,14 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from contents import CHAPTERS, ROOT
 
 from book.colab import colab_copy
-
-ROOT = Path(__file__).parents[2]
-CHAPTERS = sorted((ROOT / "lectures").glob("*.ipynb"))
 
 
 def run(*command, **how):
@@ -49,8 +46,9 @@ def python(tmp_path_factory):
     return folder / "bin" / "python"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_the_colab_copy_runs(repository, python, tmp_path, chapter):
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_colab_copy_runs(repository, python, tmp_path, name):
+    chapter = ROOT / f"{name}.ipynb"
     copy = tmp_path / chapter.name
     text = chapter.read_text(encoding="utf-8")
     copy.write_text(colab_copy(text, repository.as_uri(), "published"), encoding="utf-8")

@@ -5,16 +5,8 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-import yaml
-from conftest import ROOT
+from contents import CHAPTERS, PAGES, ROOT, TOC
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-CHAPTERS = [
-    entry["file"] for part in TOC["parts"] for entry in part["chapters"] if "lectures" in str(entry)
-]
-PAGES = [TOC["root"], "search"] + [
-    entry["file"] for part in TOC["parts"] for entry in part["chapters"]
-]
 THEMES = ["light", "dark"]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 CHAPTER_WEIGHT = 700 * 1024  # bytes: all that a chapter's page loads, uncompressed
