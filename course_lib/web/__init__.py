@@ -5,7 +5,21 @@ A page with several of them can carry the shared scripts once: :func:`once_per_p
 """
 
 from course_lib.web.convolution import backward_stepper, convolution_explorer
+from course_lib.web.cost_map import cost_map
 from course_lib.web.figure import Figure, once_per_page
+from course_lib.web.graph import backward_pass
 from course_lib.web.quiz import quiz
+from course_lib.web.step_size import step_size
+from course_lib.web.sweep import sweep
 
-__all__ = ["Figure", "backward_stepper", "convolution_explorer", "once_per_page", "quiz"]
+__all__ = [
+    "Figure",
+    "backward_pass",
+    "backward_stepper",
+    "convolution_explorer",
+    "cost_map",
+    "once_per_page",
+    "quiz",
+    "step_size",
+    "sweep",
+]

@@ -1,0 +1,63 @@
+"""The static form of the figures of differentiation, against the engine and the errors."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from course_lib import web
+from course_lib.autodiff import trace
+from course_lib.web.graph import adjoints, plain_graph, tangents
+
+GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
+COUNTS = {"inputs": [1, 4], "outputs": [1, 2], "forward": [[3, 3], [9, 9]]}
+COUNTS["reverse"] = [[3, 6], [5, 10]]
+FIGURES = {
+    "backward_pass": lambda: web.backward_pass({"product and sine": GRAPH}),
+    "sweep": lambda: web.sweep(GRAPH),
+    "step_size": lambda: web.step_size(np.sin, np.cos, 1.0, label="sin x"),
+    "cost_map": lambda: web.cost_map(COUNTS),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_snippet_is_well_formed_xml(name):
+    figure = FIGURES[name]()
+    root = ElementTree.fromstring(f"<div>{figure._repr_html_()}</div>")
+    assert root[-1].tag == figure.tag
+    assert repr(figure) == figure.text
+
+
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
+def test_a_reader_finds_the_numbers(show, violations, theme, width):
+    page = show(*(make() for make in FIGURES.values()), theme=theme, width=width)
+    text = page.locator("main").inner_text()
+    for found in ("4.584", "The Jacobian is 1 by 2", "9 / 5: reverse", "9 / 10: forward"):
+        assert found in text
+    assert violations(page) == []
+
+
+def test_sweeps_equal_the_engine():
+    graph = plain_graph("test", GRAPH)
+    gradients = [float(node.gradient) for node in GRAPH.nodes]
+    np.testing.assert_allclose(adjoints(graph, [4]), gradients, rtol=1e-14)
+    np.testing.assert_allclose(tangents(graph, 0)[4], 5 + np.cos(2), rtol=1e-14)
+    np.testing.assert_allclose(tangents(graph, 1), [0, 1, 2, 0, 2], rtol=1e-14)
+
+
+def test_the_quotients_are_those_of_numpy():
+    data = FIGURES["step_size"]().data
+    h = np.array(data["steps"])
+    expected = (np.sin(1 + h) - np.sin(1 - h)) / (2 * h)
+    np.testing.assert_allclose(data["quotients"]["central"], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_says_what_is_wrong():
+    with pytest.raises(ValueError, match="`graphs` is empty"):
+        web.backward_pass({})
+    with pytest.raises(ValueError, match=r"sweep: node 0, x, has the value .* one finite number"):
+        web.sweep(trace(lambda x: x * 2, np.ones(3)))
+    with pytest.raises(ValueError, match=r"step_size: pole is not finite within 1 of x = 0\.5"):
+        web.step_size(lambda x: np.nan, np.cos, 0.5, label="pole")
+    with pytest.raises(ValueError, match=r"cost_map: `forward` has shape \(1, 2\), expected"):
+        web.cost_map(COUNTS | {"forward": [[1, 2]]})
