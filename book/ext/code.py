@@ -45,14 +45,16 @@ STYLES = {"light": Light, "dark": Dark}
 
 
 def css():
-    """Rules for the tokens, for both themes."""
-    rules = []
-    for theme, style in STYLES.items():
-        formatter = HtmlFormatter(style=style)
-        for rule in formatter.get_style_defs(f'html[data-theme="{theme}"] .highlight').splitlines():
-            if re.search(r"\.highlight \.\w+ \{", rule):  # the ground is book.css's
-                rules.append(re.sub(r" /\*.*?\*/", "", rule))
-    return "\n".join(rules)
+    """Rules for the tokens, for both themes; paper is light."""
+    light = _rules(STYLES["light"], ".highlight")
+    dark = _rules(STYLES["dark"], 'html[data-theme="dark"] .highlight')
+    return f"{light}\n@media screen {{\n{dark}\n}}"
+
+
+def _rules(style, selector):
+    rules = HtmlFormatter(style=style).get_style_defs(selector).splitlines()
+    tokens = (rule for rule in rules if re.search(r"\.highlight \.\w+ \{", rule))
+    return "\n".join(re.sub(r" /\*.*?\*/", "", rule) for rule in tokens)
 
 
 PLAIN = {  # the classes of tokens that look like other text

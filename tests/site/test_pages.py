@@ -6,6 +6,9 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 from contents import CHAPTERS, PAGES, ROOT, TOC
+from pygments.token import Keyword
+
+from book.ext import code
 
 THEMES = ["light", "dark"]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
@@ -222,7 +225,8 @@ def test_the_contents_open_on_a_phone(visit, address):
     button = page.get_by_role("button", name="Contents")
     assert not contents.is_visible()
     button.click()
-    assert contents.is_visible()
+    box = contents.bounding_box()
+    assert (box["width"], box["y"] + box["height"]) == (PHONE["width"], PHONE["height"])
     page.keyboard.press("Escape")
     assert not contents.is_visible()
     assert button.evaluate("button => button == document.activeElement")
@@ -254,6 +258,10 @@ def test_paper_is_light_and_unfolded(visit, address, name):
     page.emulate_media(media="print")
     assert page.locator("article details:not([open])").count() == 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    keyword = page.locator(".highlight .k, .highlight .kn").first
+    colour = keyword.evaluate("word => getComputedStyle(word).color")
+    light = re.findall("..", code.STYLES["light"].styles[Keyword].removeprefix("#"))
+    assert [int(c) for c in re.findall(r"\d+", colour)] == [int(c, 16) for c in light]
     assert not page.locator("header.top").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details.solution[open]").count() == 0
