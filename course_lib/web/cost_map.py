@@ -43,7 +43,7 @@ def cost_map(counts):
     title = "Operations of the whole Jacobian, forward / reverse, and the cheaper mode"
     return Figure(
         tag="course-cost-map",
-        parts=("figure",),
+        parts=("figure", "cost-map"),
         data={"inputs": inputs, "outputs": outputs}
         | {mode: array.tolist() for mode, array in modes.items()},
         fallback='<p>n inputs, m outputs:</p>\n<div class="course-static">\n'

@@ -47,7 +47,7 @@ def sweep(graph):
     written = table("Values and derivatives", headers, rows)
     return Figure(
         tag="course-sweep",
-        parts=("figure",),
+        parts=("figure", "sweep"),
         data=data,
         fallback=f'<p>{sizes}</p>\n<div class="course-static">\n{written}\n</div>',
         text="\n".join([sizes, " | ".join(headers), *(" | ".join(row) for row in rows)]),

@@ -29,12 +29,12 @@ def test_the_snippet_is_well_formed_xml(name):
 
 
 @pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
-def test_a_reader_finds_the_numbers(show, violations, theme, width):
-    page = show(*(make() for make in FIGURES.values()), theme=theme, width=width)
+def test_without_scripts_a_reader_finds_the_numbers(show, theme, width):
+    figures = [make() for make in FIGURES.values()]
+    page = show(*figures, theme=theme, width=width, java_script_enabled=False)
     text = page.locator("main").inner_text()
     for found in ("4.584", "The Jacobian is 1 by 2", "9 / 5: reverse", "9 / 10: forward"):
         assert found in text
-    assert violations(page) == []
 
 
 def test_sweeps_equal_the_engine():
@@ -61,3 +61,42 @@ def test_says_what_is_wrong():
         web.step_size(lambda x: np.nan, np.cos, 0.5, label="pole")
     with pytest.raises(ValueError, match=r"cost_map: `forward` has shape \(1, 2\), expected"):
         web.cost_map(COUNTS | {"forward": [[1, 2]]})
+
+
+def by_mouse(page):
+    page.locator(".stage td").filter(has_text="R").click()
+
+
+def by_keyboard(page):
+    page.get_by_label("inputs n").press("ArrowRight")
+
+
+@pytest.mark.parametrize("choose", [by_mouse, by_keyboard])
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
+def test_cost_map(show, spoken, violations, choose, theme, width):
+    page = show(web.cost_map(COUNTS), theme=theme, width=width)
+    choose(page)
+    assert spoken(page).endswith(
+        "4 inputs, 1 output: forward 9, reverse 5 operations. Reverse is cheaper, 1.8 times."
+    )
+    assert page.locator(".stage td.current").inner_text() == "R"
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("keyboard", [False, True])
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
+def test_sweep(show, spoken, violations, keyboard, theme, width):
+    page = show(web.sweep(GRAPH), theme=theme, width=width)
+    forward = [["1", "0", "5", "-0.4161", "4.584"], ["0", "1", "2", "0", "2"]]
+    for seed, expected in enumerate([*forward, ["4.584", "2", "1", "1", "1"]]):
+        page.get_by_label("seed").select_option(str(seed))
+        on = page.get_by_role("button", name="Next")
+        for _ in range(10 if seed == 2 else 5):
+            on.press("ArrowRight") if keyboard else on.click()
+        shown = page.locator(".stage td:last-child").all_inner_texts()
+        assert [text.replace("\N{MINUS SIGN}", "-") for text in shown] == expected
+    words = spoken(page).replace("\N{MINUS SIGN}", "-")
+    assert words == "Step 10 of 10. x1: the adjoint is 1 · 5 + 1 · (-0.4161) = 4.584."
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
