@@ -74,3 +74,10 @@ def backprop():
     """Chapter 3."""
     with executed("03-backprop-convolution") as chapter:
         yield chapter
+
+
+@pytest.fixture(scope="session")
+def modes():
+    """Chapter 2."""
+    with executed("02-forward-and-reverse-mode") as chapter:
+        yield chapter
