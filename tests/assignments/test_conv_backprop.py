@@ -39,6 +39,19 @@ def test_a_mistake_costs_what_it_breaks(mutant):
     assert lost(mutant.answers(RIGHT)) == set(mutant.loses)
 
 
+@pytest.mark.parametrize(
+    "cell, exact, float32",
+    [
+        ("conv2d-forward", "np.zeros((N, F, HO, WO), x.dtype)", "np.zeros((N, F, HO, WO), 'f4')"),
+        ("conv2d-backward", "np.zeros_like(x_pad)", "np.zeros_like(x_pad, 'f4')"),
+    ],
+    ids=["y", "dx"],
+)
+def test_sums_in_float32_lose_nothing(cell, exact, float32):
+    assert exact in RIGHT[cell]
+    assert lost(RIGHT | {cell: RIGHT[cell].replace(exact, float32)}) == set()
+
+
 @pytest.mark.parametrize("hidden", [True, False], ids=["graded", "as handed out"])
 def test_no_work_earns_nothing_in_any_cell(hidden):
     skeleton = scoring.with_answers(NOTEBOOK, scoring.answers(RELEASE)) if hidden else RELEASE
