@@ -2,11 +2,16 @@
 
 import json
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 
+from course_lib import web
+
 pytestmark = pytest.mark.lecture
+QUIZZES = Path(web.__file__).parent / "quizzes"
 CLAIM = "application/vnd.course.claim+json"
 
 
@@ -107,6 +112,19 @@ def test_eight_segments_keep_least(modes):
 
 def test_the_bold_descent_ends_lower(modes):
     assert modes.run("print(bool(bold[-1] < safe[-1]))") == "True\n"
+
+
+def test_the_quiz_tells_the_truth(modes):
+    questions = tomllib.loads((QUIZZES / "02-forward-and-reverse-mode.toml").read_text())
+    options = [question["options"] for question in questions["questions"]]
+    right = [next(o for o in group if o.get("right")) for group in options]
+    assert "direction (1, 1)" in right[1]["text"]
+    assert "4.5839 + 2" in right[1]["why"]
+    plain, segments = (
+        json.loads(modes.run(f"print(list(map(float, measure({k}, 100)[1:])))")) for k in (1, 10)
+    )
+    assert segments[0] / plain[0] == pytest.approx(1 / 5, abs=0.02)
+    assert (plain[1], segments[1]) == (100, 190), "all but the last 10 layers run twice"
 
 
 def test_each_exercise_has_a_solution_that_ran(modes):
