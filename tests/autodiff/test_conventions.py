@@ -55,6 +55,12 @@ def test_the_ends_of_a_range_are_ties():
     np.testing.assert_array_equal(gradient, [0.0, 0.5, 1.0, 0.5, 0.0])
 
 
+def test_the_slope_of_logaddexp_keeps_its_digits_where_it_is_tiny():
+    z = np.array([-800.0, -40.0, 0.0, 40.0, 700.0])
+    gradient = both_modes(lambda z: np.logaddexp(0.0, -z), z)
+    np.testing.assert_allclose(gradient, -1 / (1 + np.exp(z)), rtol=1e-12, atol=0)
+
+
 def test_sorting_keeps_the_order_of_equal_entries():
     weight = np.array([1.0, 10.0, 100.0])
     gradient = both_modes(lambda x: np.sort(x) * weight, [2.0, 1.0, 1.0])

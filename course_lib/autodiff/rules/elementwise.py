@@ -63,8 +63,8 @@ def by_exponent(d, a, b):
 
 
 def by_sigmoid(d, x):
-    """Multiply `d` by ``1 / (1 + exp(-x))``, without overflow."""
-    return d * (1 + np.tanh(x / 2)) / 2
+    """Multiply `d` by ``1 / (1 + exp(-x))``, without overflow, and right where that is tiny."""
+    return d * np.exp(-np.logaddexp(0, -x))
 
 
 def where_larger(d, a, b):
