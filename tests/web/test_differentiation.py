@@ -7,6 +7,7 @@ import pytest
 
 from course_lib import web
 from course_lib.autodiff import trace
+from course_lib.palette import ROLES
 from course_lib.web.graph import adjoints, plain_graph, tangents
 
 GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
@@ -79,7 +80,10 @@ def test_cost_map(show, spoken, violations, choose, theme, width):
     assert spoken(page).endswith(
         "4 inputs, 1 output: forward 9, reverse 5 operations. Reverse is cheaper, 1.8 times."
     )
-    assert page.locator(".stage td.current").inner_text() == "R"
+    current = page.locator(".stage td.current")
+    assert current.inner_text() == "R"
+    colour = current.evaluate("cell => getComputedStyle(cell).color")
+    assert colour == "rgb{}".format(tuple(bytes.fromhex(getattr(ROLES["gradient"], theme)[1:])))
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
