@@ -73,7 +73,7 @@ def test_says_which_rule_a_file_breaks(text, message):
 
 
 def test_unknown_quiz():
-    with pytest.raises(ValueError, match=f"quiz: there is no '3', expected one of {NAME}"):
+    with pytest.raises(ValueError, match=f"quiz: there is no '3', expected one of .*{NAME}"):
         web.quiz("3")
 
 
