@@ -1,11 +1,22 @@
 """The figure of reverse mode on a graph of scalars, and the sums of which it consists."""
 
+from html import escape
+
 import numpy as np
 
 from course_lib.web.figure import Figure
 from course_lib.web.tables import table
 
-__all__ = ["adjoints", "backward_pass", "plain_graph", "tangents"]
+__all__ = ["adjoints", "assigned", "backward_pass", "four", "plain_graph", "tangents"]
+
+SIGNS = {
+    "add": "+",
+    "divide": "/",
+    "multiply": "\N{MIDDLE DOT}",
+    "power": "**",
+    "subtract": "\N{MINUS SIGN}",
+}
+SHORT = {"absolute": "abs", "maximum": "max", "minimum": "min", "negative": "\N{MINUS SIGN}"}
 
 
 def backward_pass(graphs):
@@ -40,20 +51,46 @@ def backward_pass(graphs):
 
 
 def plain_graph(where, graph):
-    """Return a traced graph of scalars as lists and numbers for JSON; `where` is for messages."""
-    nodes = []
+    """Return a traced graph of scalars as lists and numbers for JSON; `where` is for messages.
+
+    Every node has a symbol: of an input its name, of a constant its value, of an operation its
+    number, constants left out, behind a letter that no input begins with. The formula says from
+    what symbols an operation computes it: ``w4 = sin x1``.
+    """
+    letter = "v" if any(n.kind == "input" and n.name[0] == "w" for n in graph.nodes) else "w"
+    nodes, named = [], 0
     for i, node in enumerate(graph.nodes):
         if np.ndim(node.value) != 0 or not np.isfinite(node.value):
             raise ValueError(
                 f"{where}: node {i}, {node.name}, has the value {node.value!r}, expected one "
                 f"finite number; trace a function of scalars"
             )
+        named += node.kind != "constant"
+        symbols = {"input": node.name, "constant": four(node.value)}
+        symbol = symbols.get(node.kind, f"{letter}{named}")
+        operands = [nodes[j]["symbol"] for j in node.operands]
         partials = [None if p is None else float(p) for p in node.partials]
         nodes.append(
-            {"name": node.name, "kind": node.kind, "operands": list(node.operands)}
-            | {"value": float(node.value), "partials": partials}
+            {"symbol": symbol, "formula": formula(node.name, operands), "kind": node.kind}
+            | {"operands": list(node.operands), "partials": partials, "value": float(node.value)}
         )
     return {"nodes": nodes, "outputs": list(graph.outputs)}
+
+
+def formula(name, operands):
+    """Return an operation as people write it, empty without operands.
+
+    >>> formula("add", ["w3", "1"]), formula("sin", ["x1"]), formula("maximum", ["x", "0"])
+    ('w3 + 1', 'sin x1', 'max(x, 0)')
+    """
+    if name in SIGNS and len(operands) == 2:
+        return f" {SIGNS[name]} ".join(
+            f"({x})" if x[0] == SIGNS["subtract"] else x for x in operands
+        )
+    name = SHORT.get(name, name)
+    if len(operands) == 1:
+        return f"{name}{'' if name == SIGNS['subtract'] else ' '}{operands[0]}"
+    return f"{name}({', '.join(operands)})" if operands else ""
 
 
 def tangents(graph, seed):
@@ -73,24 +110,14 @@ def adjoints(graph, seeds):
     return found
 
 
-def label(graph, i):
-    """Return what node `i` is: ``sin(x1)``, ``multiply(x1, x2)``."""
-    node = graph["nodes"][i]
-    if node["kind"] == "constant":
-        return four(node["value"])
-    names = ", ".join(short(graph, j) for j in node["operands"])
-    return f"{node['name']}({names})" if names else node["name"]
-
-
-def short(graph, i):
-    """Return the name of node `i`: of an argument its own, of an operation ``w3``."""
-    node = graph["nodes"][i]
-    return {"input": node["name"], "constant": four(node["value"])}.get(node["kind"], f"w{i + 1}")
+def assigned(node):
+    """Return the symbol of a node and how it is computed: ``w4 = sin x1``, or ``x1``."""
+    return " = ".join(filter(None, (node["symbol"], node["formula"])))
 
 
 def four(value):
     """A number to four digits, with a real minus sign."""
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value + 0.0:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _uses(node):
@@ -99,26 +126,24 @@ def _uses(node):
 
 
 def _handed_back(name, graph):
-    bars = adjoints(graph, graph["outputs"])
+    nodes, bars = graph["nodes"], adjoints(graph, graph["outputs"])
     rows = []
-    for i in reversed(range(len(bars))):
-        node = graph["nodes"][i]
+    for node, bar in reversed(list(zip(nodes, bars, strict=True))):
         if node["kind"] == "constant":
             continue
         handed = "; ".join(
-            f"to {short(graph, j)}: {four(bars[i])} · {four(p)} = {four(bars[i] * p)}"
+            f"to {nodes[j]['symbol']}: {four(bar)} · {four(p)} = {four(bar * p)}"
             for j, p in _uses(node)
         )
-        rows.append((short(graph, i), label(graph, i), four(node["value"]), four(bars[i]), handed))
-    return table(name, ("node", "is", "value", "gradient", "hands back"), rows)
+        rows.append((assigned(node), four(node["value"]), four(bar), handed))
+    return table(escape(name), ("node", "value", "gradient", "hands back"), rows)
 
 
 def _lines(name, graph):
     bars = adjoints(graph, graph["outputs"])
     rows = (
-        f"  {short(graph, i)} = {label(graph, i)}: value {four(node['value'])}, "
-        f"gradient {four(bars[i])}"
-        for i, node in enumerate(graph["nodes"])
+        f"  {assigned(node)}: value {four(node['value'])}, gradient {four(bar)}"
+        for node, bar in zip(graph["nodes"], bars, strict=True)
         if node["kind"] != "constant"
     )
     return "\n".join([f"{name}:", *rows])

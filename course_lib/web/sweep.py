@@ -1,7 +1,7 @@
 """The figure of one sweep, forward or reverse, as a table of values and derivatives."""
 
 from course_lib.web.figure import Figure
-from course_lib.web.graph import adjoints, four, label, plain_graph, short, tangents
+from course_lib.web.graph import adjoints, assigned, four, plain_graph, tangents
 from course_lib.web.tables import table
 
 __all__ = ["sweep"]
@@ -27,19 +27,18 @@ def sweep(graph):
     data = plain_graph("sweep", graph)
     nodes, outputs = data["nodes"], data["outputs"]
     inputs = [i for i, node in enumerate(nodes) if node["kind"] == "input"]
-    columns = [(f"forward, seed {short(data, i)}", tangents(data, i)) for i in inputs]
-    columns += [(f"reverse, seed {short(data, i)}", adjoints(data, [i])) for i in outputs]
+    columns = [(f"forward, seed {nodes[i]['symbol']}", tangents(data, i)) for i in inputs]
+    columns += [(f"reverse, seed {nodes[i]['symbol']}", adjoints(data, [i])) for i in outputs]
     rows = [
         (
-            short(data, i),
-            label(data, i),
+            assigned(node),
             four(node["value"]),
             *(four(column[i]) for _, column in columns),
         )
         for i, node in enumerate(nodes)
         if node["kind"] != "constant"
     ]
-    headers = ("node", "is", "value", *(name for name, _ in columns))
+    headers = ("node", "value", *(name for name, _ in columns))
     sizes = (
         f"The Jacobian is {len(outputs)} by {len(inputs)}: sweeps it takes forward, one for each "
         f"input: {len(inputs)}; in reverse, one for each output: {len(outputs)}."

@@ -8,7 +8,7 @@ import pytest
 from course_lib import web
 from course_lib.autodiff import trace
 from course_lib.palette import ROLES
-from course_lib.web.graph import adjoints, plain_graph, tangents
+from course_lib.web.graph import adjoints, assigned, plain_graph, tangents
 
 GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
 COUNTS = {"inputs": [1, 4], "outputs": [1, 2], "forward": [[3, 3], [9, 9]]}
@@ -44,6 +44,19 @@ def test_sweeps_equal_the_engine():
     np.testing.assert_allclose(adjoints(graph, [4]), gradients, rtol=1e-14)
     np.testing.assert_allclose(tangents(graph, 0)[4], 5 + np.cos(2), rtol=1e-14)
     np.testing.assert_allclose(tangents(graph, 1), [0, 1, 2, 0, 2], rtol=1e-14)
+
+
+def test_symbols_tell_values_from_weights():
+    def f(w, x):
+        return np.maximum(1 - w * x, 0) + 0.25 * w**3 + x / -w
+
+    nodes = plain_graph("test", trace(f, 3.0, 0.5))["nodes"]
+    names = [assigned(node).replace("\N{MINUS SIGN}", "-") for node in nodes]
+    steps = ["v3 = w · x", "v4 = 1 - v3", "v5 = max(v4, 0)", "v6 = w ** 3", "v7 = 0.25 · v6"]
+    steps += ["v8 = v5 + v7", "v9 = -w", "v10 = x / v9", "v11 = v8 + v10"]
+    assert [name for name in names if "=" in name] == steps
+    with_negative = plain_graph("test", trace(lambda x: x * -2.0, 1.0))["nodes"][-1]
+    assert assigned(with_negative) == "w2 = x · (\N{MINUS SIGN}2)"
 
 
 def test_the_quotients_are_those_of_numpy():

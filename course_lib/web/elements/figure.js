@@ -21,8 +21,9 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
   }
 
   /** Write a number as people do: 7, −4, 0.333. */
-  function number(value) {
-    const text = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
+  function number(value, digits = 3) {
+    const whole = Number.isInteger(value);
+    const text = String(whole ? value : Number(value.toPrecision(digits)));
     return text.replace("-", "\u2212");
   }
 

@@ -5,8 +5,8 @@
  */
 "use strict";
 
-courseFigures.define("course-sweep", ({ count, Figure, node, slider }) => {
-  const four = (value) => String(Number(value.toPrecision(4))).replace("-", "\u2212");
+courseFigures.define("course-sweep", ({ count, Figure, node, number, slider }) => {
+  const four = (value) => number(value, 4);
   const factor = (value) => (value < 0 ? `(${four(value)})` : four(value));
 
   return class extends Figure {
@@ -22,7 +22,7 @@ courseFigures.define("course-sweep", ({ count, Figure, node, slider }) => {
         ...outputs.map((seed) => ({ mode: "reverse", seed })),
       ];
       const options = this.seeds.map(({ mode, seed }, value) =>
-        node("option", { value }, `${mode}, from ${this.short(seed)}`));
+        node("option", { value }, `${mode}, from ${this.nodes[seed].symbol}`));
       this.select = node("select", { id: "seed", onchange: () => this.seed() }, ...options);
       const button = (text, by) => node("button", { type: "button",
         onclick: () => this.go(this.step + by) }, text);
@@ -47,15 +47,9 @@ courseFigures.define("course-sweep", ({ count, Figure, node, slider }) => {
       this.seed(false);
     }
 
-    short(i) {
-      const { kind, name, value } = this.nodes[i];
-      return { input: name, constant: four(value) }[kind] || `w${i + 1}`;
-    }
-
     named(i) {
-      const { name, operands } = this.nodes[i];
-      const from = operands.map((j) => this.short(j)).join(", ");
-      return from ? `${this.short(i)} = ${name}(${from})` : name;
+      const { symbol, formula } = this.nodes[i];
+      return formula ? `${symbol} = ${formula}` : symbol;
     }
 
     /** Start a sweep from the chosen seed. */
@@ -64,8 +58,9 @@ courseFigures.define("course-sweep", ({ count, Figure, node, slider }) => {
       this.steps = this.rows.length * (this.mode === "forward" ? 1 : 2);
       this.slider.input.max = this.steps;
       this.compute(this.mode, this.chosen = this.seeds[this.select.value].seed);
+      const { symbol } = this.nodes[this.chosen];
       this.head.textContent = this.mode === "forward"
-        ? `tangent, d/d${this.short(this.chosen)}` : `adjoint, d${this.short(this.chosen)}/d`;
+        ? `tangent, d/d${symbol}` : `adjoint, d${symbol}/d`;
       this.draw(0);
       if (spoken) this.say(this.words);
     }
@@ -121,9 +116,9 @@ courseFigures.define("course-sweep", ({ count, Figure, node, slider }) => {
     }
 
     sentence(step, i) {
-      const from = this.short(this.chosen);
+      const from = this.nodes[this.chosen].symbol;
       if (!step) return `Nothing is computed yet. The seed is 1 at ${from}.`;
-      const name = this.short(i);
+      const name = this.nodes[i].symbol;
       const value = `${name} is ${four(this.nodes[i].value)}`;
       if (this.mode === "reverse" && step <= this.rows.length) return `The value ${value}.`;
       const kind = this.mode === "forward" ? "tangent" : "adjoint";
