@@ -184,27 +184,34 @@ class Table:
     HEADERS = ("quantity", "measured here", "checked", "published", "source")
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The texts of the cells, a row for each claim, a column for each of ``HEADERS``."""
-        return [
+        """The texts of the cells: ``HEADERS``, then a row for each claim.
+
+        Where nothing was published, the last two columns are left out.
+        """
+        rows = [
             (c.name, c._show(c.measured), c.bounds(), c._show(c.published), c.source or "")
             for c in self.claims
         ]
+        columns = 5 if any(c.source for c in self.claims) else 3
+        return [row[:columns] for row in (self.HEADERS, *rows)]
 
     def __repr__(self):
         return "\n".join([self.caption, *map(repr, self.claims)])
 
     def _repr_markdown_(self):
-        lines = [self.HEADERS, ["---"] * len(self.HEADERS), *self.rows()]
+        headers, *rows = self.rows()
+        lines = [headers, ["---"] * len(headers), *rows]
         rows = (f"| {' | '.join(map(_markdown, line))} |" for line in lines)
         return "\n".join([_markdown(self.caption), "", *rows])
 
     def _repr_html_(self):
-        head = "".join(f'<th scope="col">{header}</th>' for header in self.HEADERS)
+        headers, *rows = self.rows()
+        head = "".join(f'<th scope="col">{header}</th>' for header in headers)
         body = "\n".join(
             f'<tr><th scope="row">{escape(first)}</th>'
             + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
             + "</tr>"
-            for first, *rest in self.rows()
+            for first, *rest in rows
         )
         return (
             f'<table class="course-claims">\n<caption>{escape(self.caption)}</caption>\n'

@@ -180,6 +180,16 @@ def test_table_is_accessible():
     assert [cell[2] for cell in rows[1]] == ["n", "4", "equal to 4", "", ""]
 
 
+def test_a_table_of_what_nobody_published_has_three_columns():
+    table = claims.table(claim("n", 4, equals=4), claim("m", 5, at_least=0))
+    assert [cell[2] for cell in Cells(table._repr_html_()).found] == [
+        *("quantity", "measured here", "checked"),
+        *("n", "4", "equal to 4"),
+        *("m", "5", "at least 0"),
+    ]
+    assert {line.count("|") for line in table._repr_markdown_().split("\n")[2:]} == {4}
+
+
 def test_table_markdown_has_as_many_cells_in_each_row():
     lines = claims.table(accuracy(), claim("n", 4, equals=4))._repr_markdown_().split("\n")[2:]
     assert {line.count("|") for line in lines} == {6}
