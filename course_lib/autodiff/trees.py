@@ -8,14 +8,15 @@ def flatten(tree):
     ([2.0, 3.0, 5.0], {'weight': 0, 'more': [1, 2]})
     """
     leaves = []
+    return leaves, numbered(tree, leaves)
 
-    def visit(node):
-        if isinstance(node, tuple | list | dict):
-            return over_children(visit, node)
-        leaves.append(node)
-        return len(leaves) - 1
 
-    return leaves, visit(tree)
+def numbered(node, leaves):
+    """Return the structure of a subtree, and append its leaves to the list."""
+    if isinstance(node, tuple | list | dict):
+        return over_children(lambda child: numbered(child, leaves), node)
+    leaves.append(node)
+    return len(leaves) - 1
 
 
 def rebuild(structure, leaves):

@@ -1,9 +1,24 @@
 """Sweeps inside sweeps, long tapes, closures, and what may not disturb a tape."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
-from course_lib.autodiff import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from course_lib.autodiff import (
+    count,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    trace,
+    value_and_grad,
+    vjp,
+)
+from course_lib.autodiff.engine import plain
 
 
 def derivative(f):
@@ -210,6 +225,46 @@ def test_calls_do_not_share_anything():
     first = gradient(np.ones(2))
     first += 100
     np.testing.assert_array_equal(gradient(np.ones(2)), [2.0, 2.0])
+
+
+@pytest.fixture
+def no_garbage_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def counted(f, x):
+    with count() as ledger:
+        grad(f)(x)
+    return ledger
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f, x: grad(f)(x),
+        lambda f, x: vjp(f, x)[1](1.0),
+        lambda f, x: jvp(f, (x,), (x,)),
+        lambda f, x: hvp(f, x, x),
+        lambda f, x: hessian(f)(x),
+        *(counted, trace),
+    ],
+    ids=["grad", "vjp", "jvp", "hvp", "hessian", "count", "trace"],
+)
+def test_a_sweep_is_forgotten_at_once(no_garbage_collector, derivative):
+    """Nothing refers to itself in a circle, which would hold the arrays of a tape for longer."""
+    inside = []
+
+    def f(x):
+        y = np.sin(x)
+        inside.append(weakref.ref(plain(y)))
+        return np.sum(y * y)
+
+    derivative(f, np.ones(3))
+    assert inside
+    assert [array() for array in inside] == [None] * len(inside)
 
 
 def test_an_exception_leaves_the_engine_as_it_was():
