@@ -74,13 +74,15 @@ def refuse_conversion(self, *args, **options):
     )
 
 
-def refuse_attribute(self, name):
-    """Say that an attribute is missing, and whether an array of NumPy would have it."""
-    if hasattr(np.ndarray, name) and not name.startswith("__"):
+def missing(name):
+    """Return a property that says what to use instead of an attribute that only arrays have."""
+
+    def refuse(self):
         raise AttributeError(
             f"a traced array has no `{name}`; use a function of NumPy that returns a new array"
         )
-    raise AttributeError(f"'Traced' object has no attribute '{name}'")
+
+    return property(refuse)
 
 
 def iterate(self):
@@ -115,7 +117,6 @@ Traced.__pow__ = power
 Traced.__rpow__ = swapped(RULES[np.power])
 Traced.__getitem__ = lambda self, index: getitem(self, index)
 Traced.__setitem__ = refuse_assignment
-Traced.__getattr__ = refuse_attribute
 Traced.__array__ = Traced.__float__ = Traced.__int__ = Traced.__complex__ = refuse_conversion
 Traced.__bool__ = lambda self: bool(plain(self))
 Traced.__len__ = lambda self: len(plain(self))
@@ -131,3 +132,7 @@ Traced.mT = property(RULES[np.matrix_transpose])
 Traced.reshape = shape_given(RULES[np.reshape])
 Traced.transpose = shape_given(RULES[np.transpose])
 Traced.flatten = RULES[np.ravel]
+
+# One by one, since a `__getattr__` would slow down every look-up of an attribute there is.
+for name in {name for name in dir(np.ndarray) if not name.startswith("__")} - set(dir(Traced)):
+    setattr(Traced, name, missing(name))
