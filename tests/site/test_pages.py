@@ -198,6 +198,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(visit, address):
 @pytest.mark.parametrize("origin", ["server", "disk"])
 def test_search_finds_a_word(visit, address, site, origin):
     start = address if origin == "server" else f"{site.as_uri()}/"
+    (chapter,) = [name for name in CHAPTERS if name.endswith("-convolution")]
     visited = visit(f"{start}index.html")
     page = visited.page
     page.keyboard.press("/")
@@ -206,7 +207,7 @@ def test_search_finds_a_word(visit, address, site, origin):
     results = page.locator("#search-results a")
     results.first.wait_for()
     links = [urljoin(page.url, link.get_attribute("href")) for link in results.all()]
-    assert any(link.split("#")[0] == f"{start}{CHAPTERS[0]}.html" for link in links)
+    assert any(link.split("#")[0] == f"{start}{chapter}.html" for link in links)
     page.wait_for_load_state("networkidle")
     assert visited.complaints == []
 

@@ -227,8 +227,8 @@ REFERENCES = parse_file(ROOT / "book" / "references.bib").entries
 @pytest.mark.parametrize("key", sorted(REFERENCES))
 def test_a_reference_can_be_found(key):
     entry = REFERENCES[key]
-    assert re.fullmatch(r"[a-z]+\d{4}", key)
-    assert key.endswith(entry.fields["year"])
+    year = entry.fields.get("year", "")  # notes on the web may have none
+    assert re.fullmatch(rf"[a-z]+{year}" if year else r"[a-z0-9]+", key)
     found = {
         "doi": re.fullmatch(r"10\.\d{4,}/\S+", entry.fields.get("doi", "")),
         "eprint": re.fullmatch(r"\d{4}\.\d{4,5}", entry.fields.get("eprint", "")),
