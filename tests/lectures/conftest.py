@@ -81,3 +81,10 @@ def modes():
     """Chapter 2."""
     with executed("02-forward-and-reverse-mode") as chapter:
         yield chapter
+
+
+@pytest.fixture(scope="session")
+def derivatives():
+    """Chapter 1."""
+    with executed("01-derivatives-of-programs") as chapter:
+        yield chapter
