@@ -10,7 +10,9 @@ import numpy as np
 
 from course_lib.autodiff.layout import Layout
 
-WIDTH, HEIGHT, GAP, BEND = 116, 64, 14, 14  # of a node, between two, of a bend; pixels
+HEIGHT, GAP, BEND = 64, 14, 14  # of a node, between two, of a bend; pixels
+LETTER = {"normal": 7.4, "bold": 9.6}  # width of a character, on average over a long line
+NARROWEST = 56  # of a node
 ROW = 100  # from one layer to the next
 MARGIN = 6
 INK = "var(--course-ink, #1a1d21)"
@@ -41,7 +43,11 @@ def escape(text):
 
 def svg(graph):
     """Return the drawing: arguments above, results below; in each node name, value, gradient."""
-    layout = Layout([n.operands for n in graph.nodes], width=WIDTH, gap=GAP, bend=BEND)
+    kinds = ["output" if i in graph.outputs else n.kind for i, n in enumerate(graph.nodes)]
+    words = [lines(node, kind) for node, kind in zip(graph.nodes, kinds, strict=True)]
+    longest = [len(line) * LETTER[weight] for node in words for line, _, weight in node]
+    box_width = round(max([NARROWEST, *longest])) + 10  # no wider: on a phone, drawings shrink
+    layout = Layout([n.operands for n in graph.nodes], width=box_width, gap=GAP, bend=BEND)
     y = {cell: i * ROW for i, row in enumerate(layout.rows) for cell in row}
     width, height = layout.width + 2 * MARGIN, len(layout.rows) * ROW - ROW + HEIGHT + 2 * MARGIN
     name = f"course-graph-{next(_ids)}"
@@ -64,9 +70,8 @@ def svg(graph):
                 f'<path d="{path}" marker-end="url(#{name}-tip)" '
                 f'style="fill: none; stroke: {LINE}; stroke-width: 1.5"/>'
             )
-    for i, node in enumerate(graph.nodes):
-        kind = "output" if i in graph.outputs else node.kind
-        parts.append(box(node, kind, layout.x[i], y[i]))
+    for i, kind in enumerate(kinds):
+        parts.append(box(words[i], kind, layout.x[i], y[i], box_width))
     return "".join([*parts, "</svg>"])
 
 
@@ -85,26 +90,29 @@ def edge(route, x, y, shift):
     return path
 
 
-def box(node, kind, x, y):
+def lines(node, kind):
+    """Return the lines of text in a node, each with its colour and weight."""
+    name = (SIGNS.get(node.name, node.name), INK, "bold")
+    value = (f"= {shown(node.value)}", INK, "normal")
+    if kind == "constant":
+        return [value]
+    if node.gradient is None:
+        return [name, value]
+    return [name, value, (f"∂ {shown(node.gradient)}", GRADIENT, "normal")]
+
+
+def box(text, kind, x, y, width):
     """Return a node: a rectangle, dashed for a constant, and its lines of text."""
     dash = "; stroke-dasharray: 4 3" if kind == "constant" else ""
     heavy = 2.5 if kind in ("input", "output") else 1.5
-    lines = [
-        (SIGNS.get(node.name, node.name), INK, "bold"),
-        (f"= {shown(node.value)}", INK, "normal"),
-    ]
-    if kind == "constant":
-        lines = lines[1:]
-    elif node.gradient is not None:
-        lines.append((f"∂ {shown(node.gradient)}", GRADIENT, "normal"))
-    top = y + HEIGHT / 2 - 9 * (len(lines) - 1) + 4.5
+    top = y + HEIGHT / 2 - 9 * (len(text) - 1) + 4.5
     words = "".join(
         f'<text x="{x:.1f}" y="{top + 18 * i:.1f}" style="fill: {colour}; font-weight: {weight}">'
         f"{escape(line)}</text>"
-        for i, (line, colour, weight) in enumerate(lines)
+        for i, (line, colour, weight) in enumerate(text)
     )
     return (
-        f'<rect x="{x - WIDTH / 2:.1f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8" '
+        f'<rect x="{x - width / 2:.1f}" y="{y}" width="{width}" height="{HEIGHT}" rx="8" '
         f'style="fill: {SURFACE}; stroke: {OUTLINE[kind]}; stroke-width: {heavy}{dash}"/>{words}'
     )
 

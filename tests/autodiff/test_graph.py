@@ -141,3 +141,13 @@ def test_operands_stand_from_left_to_right():
     layout = Layout([n.operands for n in graph.nodes], width=100, gap=10, bend=20)
     left, right = graph.nodes[-1].operands
     assert layout.x[left] < layout.x[right]
+
+
+def test_a_node_is_as_wide_as_its_longest_line():
+    def width(*args):
+        svg = trace(lambda x: np.maximum(x, 0.5), *args)._repr_svg_()
+        return float(re.search(r'<rect [^>]*width="(\d+)"', svg)[1])
+
+    number, array = width(1.0), width(np.ones((20, 30)))
+    assert len("maximum") * 8 < number < array
+    assert len("= array (20, 30)") * 7 < array
