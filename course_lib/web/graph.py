@@ -4,11 +4,14 @@ from html import escape
 
 import numpy as np
 
+from course_lib.autodiff.layout import Layout
 from course_lib.web.figure import Figure
 from course_lib.web.tables import table
 
 __all__ = ["adjoints", "assigned", "backward_pass", "four", "plain_graph", "tangents"]
 
+NODE = {"width": 86, "height": 54}  # pixels, as the gaps below
+GAP, BEND, ROW = 8, 14, 92  # between neighbours, of a bend, from one layer to the next
 SIGNS = {
     "add": "+",
     "divide": "/",
@@ -43,8 +46,8 @@ def backward_pass(graphs):
     tables = "\n".join(_handed_back(name, graph) for name, graph in plain.items())
     return Figure(
         tag="course-backward-pass",
-        parts=("figure",),
-        data={"graphs": plain},
+        parts=("figure", "backward-pass"),
+        data={"node": NODE, "graphs": {n: graph | placed(graph) for n, graph in plain.items()}},
         fallback=f'<p>The backward pass:</p>\n<div class="course-static">\n{tables}\n</div>',
         text="\n".join(["The backward pass:", *map(_lines, plain, plain.values())]),
     )
@@ -91,6 +94,26 @@ def formula(name, operands):
     if len(operands) == 1:
         return f"{name}{'' if name == SIGNS['subtract'] else ' '}{operands[0]}"
     return f"{name}({', '.join(operands)})" if operands else ""
+
+
+def placed(graph):
+    """Return where the drawing has its nodes, constants left out, and the bends of its edges."""
+    nodes = graph["nodes"]
+    shown = [i for i, node in enumerate(nodes) if node["kind"] != "constant"]
+    edges = [(i, k) for i in shown for k, j in enumerate(nodes[i]["operands"]) if j in shown]
+    taken = [[shown.index(j) for j in nodes[i]["operands"] if j in shown] for i in shown]
+    layout = Layout(taken, width=NODE["width"], gap=GAP, bend=BEND)
+    y = {cell: ROW * n for n, row in enumerate(layout.rows) for cell in row}
+    points = [[round(x, 1), y[cell]] for cell, x in enumerate(layout.x)]
+    routes = [[points[cell] for cell in route[1:-1]] for route in layout.routes]
+    return {
+        "size": [round(layout.width, 1), ROW * len(layout.rows) - ROW + NODE["height"]],
+        "places": {i: points[cell] for cell, i in enumerate(shown)},
+        "edges": [
+            {"node": i, "operand": k, "bends": bends}
+            for (i, k), bends in zip(edges, routes, strict=True)
+        ],
+    }
 
 
 def tangents(graph, seed):

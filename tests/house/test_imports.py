@@ -16,7 +16,7 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
     "torch_layers": {"shapes", "torch"},
     "data": {"numpy", "sklearn"},
     "plots": {"palette", "numpy", "matplotlib", "IPython"},
-    "web": {"palette", "numpy"},
+    "web": {"autodiff", "palette", "numpy"},
     "claims": {"numpy"},
     "grading": {"numpy", "nbgrader", "nbformat", "nbclient", "nbconvert", "traitlets"},
 }

@@ -1,10 +1,13 @@
 """axe-core finds nothing to mend in any figure, whatever its state, theme or width."""
 
+import numpy as np
 import pytest
 
 from course_lib import web
+from course_lib.autodiff import trace
 
 X, K, DY = [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 0], [2, -1]], [[1, 2], [3, 4]]
+GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
 
 
 def explorer(show, grid, **page_options):
@@ -37,7 +40,39 @@ def quiz(show, grid, **page_options):
     yield page
 
 
-@pytest.mark.parametrize("states", [explorer, stepper, quiz])
+def backward_pass(show, grid, **page_options):
+    page = show(web.backward_pass({"product and sine": GRAPH}), **page_options)
+    yield page
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next").click()
+    page.locator(".node").first.click()
+    yield page
+    for answer in ("1", "4.58"):
+        page.get_by_label("Predict").fill(answer)
+        page.get_by_role("button", name="Check").click()
+        yield page
+
+
+def sweep(show, grid, **page_options):
+    page = show(web.sweep(GRAPH), **page_options)
+    yield page
+    page.get_by_label("seed").select_option("2")
+    page.get_by_role("slider").fill("7")
+    yield page
+
+
+def cost_map(show, grid, **page_options):
+    counts = {"inputs": [1, 4], "outputs": [1], "forward": [[3], [9]], "reverse": [[3], [5]]}
+    page = show(web.cost_map(counts), **page_options)
+    yield page
+    page.get_by_label("inputs n").fill("1")
+    yield page
+
+
+FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map]
+
+
+@pytest.mark.parametrize("states", FIGURES)
 @pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
 def test_no_violations(show, grid, violations, states, theme, width):
     for page in states(show, grid, theme=theme, width=width, reduced_motion="reduce"):

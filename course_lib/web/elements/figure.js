@@ -9,15 +9,22 @@
 
 globalThis.courseFigures = globalThis.courseFigures || (() => {
   /** Make an element: node("p", { class: "text", onclick: listen }, "words", otherNode). */
-  function node(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else if (value === true) made.setAttribute(name, "");
-      else if (value !== false) made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
+  const node = maker((tag) => document.createElement(tag));
+
+  /** The same for a part of a drawing: shape("circle", { r: 3 }). */
+  const shape = maker((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+
+  function maker(create) {
+    return (tag, attributes = {}, ...children) => {
+      const made = create(tag);
+      for (const [name, value] of Object.entries(attributes)) {
+        if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+        else if (value === true) made.setAttribute(name, "");
+        else if (value !== false) made.setAttribute(name, value);
+      }
+      made.append(...children);
+      return made;
+    };
   }
 
   /** Write a number as people do: 7, −4, 0.333. */
@@ -25,6 +32,11 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     const whole = Number.isInteger(value);
     const text = String(whole ? value : Number(value.toPrecision(digits)));
     return text.replace("-", "\u2212");
+  }
+
+  /** The same inside a product: 7, but (−4). */
+  function factor(value, digits = 3) {
+    return value < 0 ? `(${number(value, digits)})` : number(value, digits);
   }
 
   /** "1 output", "3 outputs". */
@@ -70,5 +82,5 @@ globalThis.courseFigures = globalThis.courseFigures || (() => {
     if (!customElements.get(tag)) customElements.define(tag, make(globalThis.courseFigures));
   }
 
-  return { Figure, count, define, node, number, slider };
+  return { Figure, count, define, factor, node, number, shape, slider };
 })();

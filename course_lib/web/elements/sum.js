@@ -7,7 +7,7 @@
 "use strict";
 
 courseFigures.sum = courseFigures.sum || (() => {
-  const { node, number } = courseFigures;
+  const { factor, node, number } = courseFigures;
 
   const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   const MOST_SPOKEN = 9;
@@ -15,11 +15,6 @@ courseFigures.sum = courseFigures.sum || (() => {
   /** The letter of term n in a sum of `all` terms. */
   function letter(n, all) {
     return all <= LETTERS.length ? LETTERS[n] : "";
-  }
-
-  /** A number inside a product: 2, but (−4). */
-  function factor(value) {
-    return value < 0 ? `(${number(value)})` : number(value);
   }
 
   function product({ left, right, roles }) {

@@ -5,9 +5,8 @@
  */
 "use strict";
 
-courseFigures.define("course-sweep", ({ count, Figure, node, number, slider }) => {
+courseFigures.define("course-sweep", ({ count, factor, Figure, node, number, slider }) => {
   const four = (value) => number(value, 4);
-  const factor = (value) => (value < 0 ? `(${four(value)})` : four(value));
 
   return class extends Figure {
     label = "A sweep, row by row";
@@ -122,7 +121,7 @@ courseFigures.define("course-sweep", ({ count, Figure, node, number, slider }) =
       const value = `${name} is ${four(this.nodes[i].value)}`;
       if (this.mode === "reverse" && step <= this.rows.length) return `The value ${value}.`;
       const kind = this.mode === "forward" ? "tangent" : "adjoint";
-      const products = this.terms[i].map(([a, b]) => `${factor(a)} \u00b7 ${factor(b)}`);
+      const products = this.terms[i].map(([a, b]) => `${factor(a, 4)} \u00b7 ${factor(b, 4)}`);
       if (i === this.chosen) products.unshift("1, the seed");
       const sum = products.length ? `${products.join(" + ")} = ` : "";
       return `${this.mode === "forward" ? `${value}; its` : `${name}: the`} ${kind} is ` +
