@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from course_lib.autodiff.engine import Traced, plain
+from course_lib.autodiff.engine import Traced
 
 _running = ContextVar("ledger", default=None)
 
@@ -22,7 +22,8 @@ class Sweep:
     elementwise : int
         Operations of all other kinds, one for each entry. Moving entries is free.
     tape_bytes : int
-        Size of the arrays that the tape holds when it is full, each counted once.
+        Size of the arrays that the tape holds when it is full, each counted once; with their
+        tangents, where a forward sweep further out has put some beside them.
     """
 
     def __init__(self, kind):
@@ -146,9 +147,23 @@ def size_of(tape):
     """Return the bytes of all arrays that a tape keeps, each once, however many views it has."""
     sizes = {}
     for record in filter(None, tape.records):
-        for value in map(plain, record[1]):
-            if isinstance(value, np.ndarray | np.generic):
-                while isinstance(getattr(value, "base", None), np.ndarray):
-                    value = value.base
-                sizes[id(value)] = value.nbytes
+        for array in arrays_in(record[1]):
+            while isinstance(getattr(array, "base", None), np.ndarray):
+                array = array.base
+            sizes[id(array)] = array.nbytes
     return sum(sizes.values())
+
+
+def arrays_in(kept):
+    """Yield the arrays of a value that a tape keeps, and those inside a tuple or list.
+
+    A value of a forward sweep further out has its tangent with it.
+    """
+    if type(kept) is Traced:
+        yield from arrays_in(kept.value)
+        yield from arrays_in(kept.mark)
+    elif isinstance(kept, tuple | list):
+        for entry in kept:
+            yield from arrays_in(entry)
+    elif isinstance(kept, np.ndarray | np.generic):
+        yield kept

@@ -108,6 +108,28 @@ def test_an_array_kept_twice_is_held_once():
     assert ledger.tape_bytes == 2 * x.nbytes  # x itself, and the first product
 
 
+def test_tangents_on_a_tape_are_counted():
+    """Forward over reverse: every value that the tape keeps has a tangent with it."""
+
+    def f(x):
+        return np.sum(np.exp(np.sin(x)))  # keeps x and the exponential
+
+    x = np.ones(1000)
+    with count() as gradient:
+        grad(f)(x)
+    with count() as product:
+        hvp(f, x, x.copy())
+    assert gradient.tape_bytes == 2 * x.nbytes
+    assert product.tape_bytes == 4 * x.nbytes
+
+
+def test_arrays_inside_an_index_are_counted():
+    x, rows = np.ones((10, 10)), np.arange(5)
+    with count() as ledger:
+        grad(lambda x: np.sum(x[rows, rows]))(x)
+    assert ledger.tape_bytes == 2 * rows.nbytes
+
+
 def test_an_hvp_is_a_small_multiple_of_a_gradient():
     def f(x):
         return np.sum(np.sin(x) * x)
