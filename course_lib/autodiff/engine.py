@@ -16,8 +16,25 @@ can mix up their tangents.
 
 from itertools import count
 
-RULES = {}  # NumPy function -> what stands in for it on traced values
+import numpy as np
+
 _depths = count(1)
+
+
+class Rules(dict):
+    """The table: NumPy function -> what computes it on traced values."""
+
+    def __missing__(self, function):
+        """Refuse a function that nobody has said how to differentiate."""
+        module = getattr(function, "__module__", None) or "numpy"  # a ufunc may have none
+        name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
+        raise NotImplementedError(
+            f"{name} has no rule for derivatives; write it with functions that have one, or add a "
+            f"rule: primitive({name}, jvp=..., vjp=...)"
+        )
+
+
+RULES = Rules()
 
 
 class Traced:
@@ -39,20 +56,20 @@ class Traced:
         self.mark = mark
 
     def __array_ufunc__(self, ufunc, method, *args, **options):
+        if method == "__call__" and not options:
+            return RULES[ufunc](*args)
         if method != "__call__":
             raise TypeError(
                 f"np.{ufunc.__name__}.{method} has no derivative here; on a traced value use a "
                 f"function such as np.sum, np.prod, np.max, np.cumsum or np.outer"
             )
-        if options:
-            raise TypeError(
-                f"np.{ufunc.__name__} of a traced value takes no {', '.join(options)}: "
-                f"assign the result to a name, and select entries with np.where"
-            )
-        return rule_for(ufunc)(*args)
+        raise TypeError(
+            f"np.{ufunc.__name__} of a traced value takes no {', '.join(options)}: "
+            f"assign the result to a name, and select entries with np.where"
+        )
 
     def __array_function__(self, function, types, args, options):
-        return rule_for(function)(*args, **options)
+        return RULES[function](*args, **options)
 
 
 class Forward:
@@ -197,46 +214,31 @@ def unary(rule):
 def binary(rule):
     """Return :func:`apply` for two operands, of which at least one is traced."""
     value, (jvp_a, jvp_b) = rule.value, rule.jvps
+    sums = value in (np.add, np.subtract)  # linear in both operands at once
 
     def call(a, b):
+        if type(a) is type(b) and a.sweep is b.sweep:  # both are traced, by the same sweep
+            x, z, sweep = a.value, b.value, a.sweep
+            y = value(x, z)
+            if type(sweep) is Forward:
+                a_dot, b_dot = a.mark, b.mark
+                if sums:
+                    return Traced(y, sweep, value(a_dot, b_dot))
+                return Traced(y, sweep, jvp_a(a_dot, y, x, z) + jvp_b(b_dot, y, x, z))
+            return sweep.follow(rule, y, (x, z), (a.mark, b.mark))
         if type(b) is not Traced or (type(a) is Traced and a.sweep.depth > b.sweep.depth):
             x, sweep = a.value, a.sweep
             y = value(x, b)
             if type(sweep) is Forward:
                 return Traced(y, sweep, jvp_a(a.mark, y, x, b))
             return sweep.follow(rule, y, (x, b), (a.mark, None))
-        x, sweep = b.value, b.sweep
-        if type(a) is not Traced or a.sweep is not sweep:
-            y = value(a, x)
-            if type(sweep) is Forward:
-                return Traced(y, sweep, jvp_b(b.mark, y, a, x))
-            return sweep.follow(rule, y, (a, x), (None, b.mark))
-        z = a.value
-        y = value(z, x)
+        z, sweep = b.value, b.sweep
+        y = value(a, z)
         if type(sweep) is Forward:
-            return Traced(y, sweep, jvp_a(a.mark, y, z, x) + jvp_b(b.mark, y, z, x))
-        return sweep.follow(rule, y, (z, x), (a.mark, b.mark))
+            return Traced(y, sweep, jvp_b(b.mark, y, a, z))
+        return sweep.follow(rule, y, (a, z), (None, b.mark))
 
     return call
-
-
-def rule_for(function):
-    """Return what computes `function` on traced values.
-
-    Raises
-    ------
-    NotImplementedError
-        If nobody has said how to differentiate it.
-    """
-    try:
-        return RULES[function]
-    except KeyError:
-        module = getattr(function, "__module__", None) or "numpy"  # a ufunc may have none
-        name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
-        raise NotImplementedError(
-            f"{name} has no rule for derivatives; write it with functions that have one, or add a "
-            f"rule: primitive({name}, jvp=..., vjp=...)"
-        ) from None
 
 
 def plain(a):

@@ -1,5 +1,7 @@
 """Nested tuples, lists and dicts of arrays, as arguments and results of a function."""
 
+CONTAINERS = tuple, list, dict
+
 
 def flatten(tree):
     """Return the leaves of a tree in order, and its structure: the tree of their numbers.
@@ -13,7 +15,7 @@ def flatten(tree):
 
 def numbered(node, leaves):
     """Return the structure of a subtree, and append its leaves to the list."""
-    if isinstance(node, tuple | list | dict):
+    if isinstance(node, CONTAINERS):
         return over_children(lambda child: numbered(child, leaves), node)
     leaves.append(node)
     return len(leaves) - 1

@@ -167,7 +167,7 @@ def enter_sum(function, sign):
             lambda b_dot, y, a, b: stretch(sign(b_dot), y),
         ),
         vjp=(
-            lambda y_bar, a, b: unbroadcast(y_bar, a),
+            lambda y_bar, a, b: y_bar if y_bar.shape == a else unbroadcast(y_bar, a),
             lambda y_bar, a, b: unbroadcast(sign(y_bar), b),
         ),
         keeps="shapes",
