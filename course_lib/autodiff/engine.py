@@ -97,13 +97,17 @@ class Tape:
     that made it, None for a constant, and the precision of the result, which its gradient is to
     have too. An operation stands after its operands: walking backwards, we meet a value when all
     of its uses have had their say.
+
+    Of a constant that might be written into, the rules get a copy; `copies` has the large ones, so
+    that each is copied once, however often it is used.
     """
 
-    __slots__ = ("depth", "records")
+    __slots__ = ("copies", "depth", "records")
 
     def __init__(self):
         self.depth = next(_depths)
         self.records = []
+        self.copies = {}
 
     def start(self, value):
         """Return `value` as an independent variable."""
@@ -113,7 +117,7 @@ class Tape:
     def follow(self, rule, y, values, marks):
         """Write an operation down."""
         records = self.records
-        records.append((rule, rule.keep(rule, y, values, marks), marks, y.dtype))
+        records.append((rule, rule.keep(rule, y, values, marks, self.copies), marks, y.dtype))
         return Traced(y, self, len(records) - 1)
 
     def pull(self, bars, hold=False):

@@ -9,6 +9,7 @@ import numpy as np
 from course_lib.autodiff.engine import RULES, Traced, apply, binary, plain, unary
 
 FILLED_AT_MOST = 256  # combinations of options that a primitive remembers
+SMALL = 4096  # bytes; so little is copied sooner than compared with an earlier copy
 PRIMITIVES = []  # all of them, in order; the tests go through this list
 
 
@@ -53,7 +54,7 @@ class Primitive:
                 )
             if not anything and option not in known:
                 raise TypeError(f"{self.name}: `{option}` has no rule for a traced value")
-        options = {option: private(given) for option, given in options.items()}
+        options = {option: private(given, {}) for option, given in options.items()}
         value, *jvps = (functools.partial(f, **options) for f in (self.value, *self.jvps))
         cost, *vjps = (functools.partial(f, **options) for f in (self.cost, *self.vjps))
         return Primitive(self.name, value, jvps, vjps, self.keep, cost)
@@ -216,49 +217,71 @@ def composite(*functions):
 # an array of the user's, who may write into it before we sweep back: we keep a copy of our own.
 
 
-def keep_inputs(rule, y, values, marks):
+def keep_inputs(rule, y, values, marks, copies):
     """Keep the operands: for a product, say."""
     if None not in marks:
         return values
-    kept = [*values]
-    for i, mark in enumerate(marks):
-        if mark is None:
-            kept[i] = private(kept[i])
-    return kept
+    if len(values) == 2:  # spelled out for speed
+        a, b = values
+        return (a, private(b, copies)) if marks[1] is None else (private(a, copies), b)
+    return [
+        private(value, copies) if mark is None else value
+        for value, mark in zip(values, marks, strict=True)
+    ]
 
 
-def keep_output(rule, y, values, marks):
+def keep_output(rule, y, values, marks, copies):
     """Keep the result: for an exponential, say."""
     return (y,)
 
 
-def keep_both(rule, y, values, marks):
+def keep_both(rule, y, values, marks, copies):
     """Keep the result and the operands."""
-    return (y, *keep_inputs(rule, y, values, marks))
+    return (y, *keep_inputs(rule, y, values, marks, copies))
 
 
-def keep_shapes(rule, y, values, marks):
+def keep_shapes(rule, y, values, marks, copies):
     """Keep the shapes of the operands, and whatever stands behind them: for a sum, say."""
     operands = len(rule.vjps)
     if len(values) == operands == 2:  # a sum; spelled out for speed
         a, b = values
         return getattr(a, "shape", ()), getattr(b, "shape", ())
-    shapes = [getattr(v, "shape", ()) for v in values]
-    if len(values) > operands:
-        shapes[operands:] = map(private, values[operands:])
-    return shapes
+    shapes = [getattr(v, "shape", ()) for v in values[:operands]]
+    return [*shapes, *(private(v, copies) for v in values[operands:])]
 
 
 KEEP = {"both": keep_both, "inputs": keep_inputs, "output": keep_output, "shapes": keep_shapes}
 
 
-def private(a):
+def private(a, copies):
     """Return `a`, or a copy if it is an array that could be written into, also inside a tuple."""
     if isinstance(a, np.ndarray):
-        return a.copy() if a.flags.writeable else a
+        if not a.flags.writeable:
+            return a
+        return a.copy() if a.nbytes <= SMALL else copied_once(a, copies)
     if type(a) in (tuple, list):
-        return type(a)(map(private, a))
+        return type(a)(private(entry, copies) for entry in a)
     return a
+
+
+def copied_once(a, copies):
+    """Return a copy of `a`: that of an earlier use, if nobody has written into `a` since.
+
+    Copies are found by where the array lies in memory, since ``W.T`` is a new object at every
+    use. Whatever lies there now, equal bits make an equal array.
+    """
+    place = a.__array_interface__["data"], a.shape, a.strides, a.dtype
+    if place not in copies or not same_bits(a, copies[place]):
+        copies[place] = a.copy(order="K")
+    return copies[place]
+
+
+def same_bits(a, b):
+    """Whether two arrays of one shape and precision agree in every bit: 0 and -0 do not."""
+    if a.dtype.kind not in "fiub" or a.itemsize > 8:
+        return False
+    bits = f"u{a.itemsize}"
+    return np.array_equal(a.view(bits), b.view(bits))
 
 
 # What an operation costs, as (multiply-adds, elementwise operations).

@@ -73,7 +73,8 @@ def vjp(f, *primals):
     ``x_bar = J^T y_bar`` says how the number ``<y_bar, y>`` depends on each argument.
 
     The tape keeps copies of its own: writing into `primals`, `y` or any array that `f` uses
-    changes nothing. (Only read-only arrays are kept as they are.)
+    changes nothing. An array that `f` uses often, and leaves as it is, is copied once; only
+    read-only arrays are kept as they are.
 
     Parameters
     ----------

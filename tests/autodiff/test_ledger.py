@@ -108,6 +108,48 @@ def test_an_array_kept_twice_is_held_once():
     assert ledger.tape_bytes == 2 * x.nbytes  # x itself, and the first product
 
 
+@pytest.mark.parametrize(
+    "layer, copies",
+    [
+        (lambda w, x: w @ x, 1),
+        (lambda w, x: w.T @ x, 1),  # a new object at every use
+        (lambda w, x: w[::-1] @ x, 1),
+        (lambda w, x: w.T @ (w @ x), 2),
+        (lambda w, x: w[:32].T @ (w[:32] @ (w @ x)), 2),  # all of it, and a half twice
+    ],
+)
+def test_a_constant_is_kept_once_however_often_it_is_used(layer, copies):
+    weight, x = np.full((64, 64), 0.01), np.ones((64, 32))
+    weight[0, 0] = np.nan  # equal bits, though NaN is not equal to itself
+
+    def f(x):
+        for _ in range(10):
+            x = layer(weight, x)
+        return x
+
+    with count() as writeable:
+        vjp(f, x)
+    weight.flags.writeable = False  # then the tape keeps `weight` itself
+    with count() as locked:
+        vjp(f, x)
+    assert writeable.tape_bytes == locked.tape_bytes + (copies - 1) * weight.nbytes
+
+
+def test_a_constant_that_changes_is_kept_anew():
+    work, x = np.zeros(1000), np.ones(1000)
+
+    def f(x):
+        total = 0.0
+        for i in range(3):
+            work[-1] = i
+            total = total + np.sum(x * work)
+        return total
+
+    with count() as ledger:
+        grad(f)(x)
+    assert ledger.tape_bytes == x.nbytes + 3 * work.nbytes
+
+
 def test_tangents_on_a_tape_are_counted():
     """Forward over reverse: every value that the tape keeps has a tangent with it."""
 

@@ -199,6 +199,58 @@ def test_a_work_array_may_be_used_again_inside_the_function():
     np.testing.assert_array_equal(grad(f)(np.ones(3)), [3.0, 4.0, 3.0])
 
 
+@pytest.mark.parametrize("use", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda large: np.copyto(large, 2.0),
+        lambda large: np.negative(large, out=large),  # from 0 to -0: equal numbers, other bits
+        lambda large: large.resize(800, refcheck=False),
+    ],
+    ids=["values", "signs", "shape"],
+)
+def test_a_large_work_array_may_change_between_its_uses(change, use):
+    """The second use must not get the copy of the first; 1 / 0 and 1 / -0 tell the signs apart."""
+    large, expected = np.zeros(1000), np.zeros(1000)
+
+    def f(x):
+        uses = [np.sum(x / large)]
+        change(large)
+        uses.append(np.sum(x / large))
+        large[:] = 7
+        return uses[use]
+
+    if use:
+        change(expected)
+    with np.errstate(divide="ignore"):
+        assert grad(f)(1.0) == np.sum(1 / expected)
+
+
+def test_views_of_one_memory_are_kept_apart(rng):
+    """A matrix, its transpose, its upper half, its bits as integers: they begin in one place."""
+    matrix = rng.normal(size=(32, 32))
+    views = [matrix, matrix.T, matrix[:24], matrix.view(np.int64), matrix]
+    weights = [rng.normal(size=view.shape) for view in views]
+
+    def f(x):
+        return [np.sum(x * view * w) for view, w in zip(views, weights, strict=True)]
+
+    slopes = jacrev(f)(1.0)
+    np.testing.assert_allclose(slopes, f(1.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble, np.int8, bool])
+def test_large_constants_of_any_kind_are_kept(dtype):
+    constant = (np.arange(6000) % 2).astype(dtype)
+
+    def f(x):
+        y = np.sum(x * constant) + np.sum(x * constant)
+        constant[:] = 0
+        return y
+
+    assert grad(f)(1.0) == 6000
+
+
 @pytest.mark.parametrize("f", [lambda a, b: a + b, lambda a, b: a.T + b[:], np.maximum])
 def test_gradients_may_be_written_into(f):
     """A sum hands one and the same gradient to both operands: they must come out as two."""
