@@ -110,6 +110,26 @@ def test_eight_segments_keep_least(modes):
     assert "all gradients equal: True" in modes.said("checkpoint-run")
 
 
+def test_the_layer_of_the_library_can_be_differentiated_again(modes):
+    """The pair made in the chapter cannot; the text says both."""
+    lines = [
+        "def library_loss(x):",
+        "    no_bias = np.zeros(4)",
+        "    return np.mean(np.tanh(layers.conv2d(x, kernels, no_bias, padding=1)) ** 2)",
+        "step = 1e-5 * x_dot",
+        "ahead, behind = (autodiff.grad(library_loss)(image + s) for s in (step, -step))",
+        "curved = autodiff.hvp(library_loss, image, x_dot)",
+        "print(np.allclose(curved, (ahead - behind) / 2e-5, rtol=1e-6, atol=1e-9))",
+        "try:",
+        "    autodiff.hvp(lambda x: conv_loss(x, kernels), image, x_dot)",
+        "except TypeError as error:",
+        "    print(error)",
+    ]
+    agrees, refused = modes.run("\n".join(lines)).splitlines()
+    assert agrees == "True"
+    assert refused
+
+
 def test_the_bold_descent_ends_lower(modes):
     assert modes.run("print(bool(bold[-1] < safe[-1]))") == "True\n"
 
