@@ -69,7 +69,15 @@ def cost_map(show, grid, **page_options):
     yield page
 
 
-FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map]
+def step_size(show, grid, **page_options):
+    page = show(web.step_size(np.sin, np.cos, 1.0, label="sin x"), **page_options)
+    yield page
+    page.get_by_label("central").check()
+    page.get_by_label("step h").fill("20")
+    yield page
+
+
+FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map, step_size]
 
 
 @pytest.mark.parametrize("states", FIGURES)

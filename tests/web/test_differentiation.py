@@ -34,13 +34,6 @@ def test_symbols_tell_values_from_weights():
     assert assigned(with_negative) == "w2 = x · (\N{MINUS SIGN}2)"
 
 
-def test_the_quotients_are_those_of_numpy():
-    data = web.step_size(np.sin, np.cos, 1.0, label="sin x").data
-    h = np.array(data["steps"])
-    expected = (np.sin(1 + h) - np.sin(1 - h)) / (2 * h)
-    np.testing.assert_allclose(data["quotients"]["central"], expected, rtol=1e-12, atol=1e-12)
-
-
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="`graphs` is empty"):
         web.backward_pass({})

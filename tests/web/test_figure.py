@@ -23,6 +23,7 @@ FIGURES = {
     "pass": web.backward_pass({"product and sine": GRAPH}),
     "sweep": web.sweep(GRAPH),
     "cost": web.cost_map(COUNTS),
+    "step": web.step_size(np.sin, np.cos, 1.0, label="sin x"),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -164,6 +165,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "pass": "to x1: 1 · 5 = 5; to x2: 1 · 2 = 2",
         "sweep": "w4 = sin x1\t0.9093\t\N{MINUS SIGN}0.4161\t0\t1",
         "cost": "9 / 5: reverse",
+        "step": "The derivative of sin x at 1 is 0.540302.",
     }
     assert worked[name] in text
 
@@ -252,6 +254,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "pass": {"SELECT", "g", "BUTTON", "INPUT"},
             "sweep": {"SELECT", "BUTTON", "INPUT"},
             "cost": {"INPUT"},
+            "step": {"INPUT"},
         }[name]
     )
 
