@@ -141,7 +141,7 @@ def test_edges_show_local_derivatives_and_what_goes_along_them(show):
     partials = [float(p) for n in graph.nodes for p in n.partials if p is not None]
     assert [*map(float, page.locator(".edge .local").all_text_contents())] == partials
     click_next(page, 3)
-    assert page.locator(".edge.turn").count() == 2  # the square has its operand twice
+    assert page.locator(".edge.turn .line").count() == 2  # the square has its operand twice
     assert page.locator(".edge.turn .handed").all_text_contents() == ["+6", "+6"]
     assert page.locator(".node.turn .formula").text_content() == "v3 · v3"
 
@@ -283,6 +283,30 @@ def test_nodes_do_not_overlap_and_stay_inside(show):
                 or a["y"] + a["height"] <= b["y"]
                 or b["y"] + b["height"] <= a["y"]
             )
+
+
+def test_labels_stay_inside_the_drawing(show):
+    def f(*x):
+        return np.sin(sum(x)) * sum(x)
+
+    page = show(web.backward_pass({"wide": trace(f, *np.arange(9.0))}))
+    drawing = page.locator("svg").bounding_box()
+    for label in page.locator(".edge text").all():
+        box = label.bounding_box()
+        assert box["x"] >= drawing["x"] - 0.5
+        assert box["x"] + box["width"] <= drawing["x"] + drawing["width"] + 0.5
+
+
+def test_on_a_phone_the_turn_comes_into_view_above_the_panel(show):
+    page = open_pass(show, "neuron", width=390)
+    page.set_viewport_size({"width": 390, "height": 660})
+    for step in range(2, 10):
+        tap_next(page, 1 if step > 2 else 2)
+        turn = page.locator(".node.turn").bounding_box()
+        panel = page.locator(".panel").bounding_box()
+        assert turn["y"] >= 0
+        assert turn["y"] + turn["height"] <= panel["y"] + 1
+        assert panel["y"] + panel["height"] <= 661
 
 
 @pytest.mark.parametrize("motion, moves", [("no-preference", True), ("reduce", False)])

@@ -49,14 +49,18 @@ def by_mouse(page):
     page.locator(".stage td").filter(has_text="R").click()
 
 
+def by_touch(page):
+    page.locator(".stage td").filter(has_text="R").tap()
+
+
 def by_keyboard(page):
     page.get_by_label("inputs n").press("ArrowRight")
 
 
-@pytest.mark.parametrize("choose", [by_mouse, by_keyboard])
+@pytest.mark.parametrize("choose", [by_mouse, by_touch, by_keyboard])
 @pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
 def test_cost_map(show, spoken, choose, theme, width):
-    page = show(web.cost_map(COUNTS), theme=theme, width=width)
+    page = show(web.cost_map(COUNTS), theme=theme, width=width, has_touch=True)
     choose(page)
     assert spoken(page).endswith(
         "4 inputs, 1 output: forward 9, reverse 5 operations. Reverse is cheaper, 1.8 times."
@@ -68,16 +72,16 @@ def test_cost_map(show, spoken, choose, theme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("keyboard", [False, True])
+@pytest.mark.parametrize("go_on", ["click", "tap", "ArrowRight"])
 @pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
-def test_sweep(show, spoken, keyboard, theme, width):
-    page = show(web.sweep(GRAPH), theme=theme, width=width)
+def test_sweep(show, spoken, go_on, theme, width):
+    page = show(web.sweep(GRAPH), theme=theme, width=width, has_touch=True)
     forward = [["1", "0", "5", "-0.4161", "4.584"], ["0", "1", "2", "0", "2"]]
     for seed, expected in enumerate([*forward, ["4.584", "2", "1", "1", "1"]]):
         page.get_by_label("seed").select_option(str(seed))
         on = page.get_by_role("button", name="Next")
         for _ in range(10 if seed == 2 else 5):
-            on.press("ArrowRight") if keyboard else on.click()
+            on.press(go_on) if go_on == "ArrowRight" else getattr(on, go_on)()
         shown = page.locator(".stage td:last-child").all_inner_texts()
         assert [text.replace("\N{MINUS SIGN}", "-") for text in shown] == expected
     words = spoken(page).replace("\N{MINUS SIGN}", "-")

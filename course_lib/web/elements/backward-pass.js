@@ -12,11 +12,13 @@ courseFigures.define("course-backward-pass", (course) => {
   const PORT = 28;  // pixels between the places where two operands arrive
   const CLOSE = 0.01;  // relative error of an answer that passes
   const LONGEST = 12;  // characters that fit into a node
+  const LETTER = 7.5;  // pixels, at most, of a digit beside an edge
   const SCALE = { least: 0.8, most: 1.1 };  // of the drawing, as there is room
   const four = (value) => number(value, 4);
   const product = ({ left, right }) => `${factor(left, 4)} \u00b7 ${factor(right, 4)}`;
   const amount = (term) => term.left * term.right;
   const total = (terms) => terms.reduce((sum, term) => sum + amount(term), 0);
+  const gained = (value) => `${value < 0 ? "" : "+"}${four(value)}`;
   const added = (numbers) => numbers.map((n, i) => (i ? factor(n, 4) : four(n))).join(" + ");
 
   /** The whole pass: for each node the terms of its gradient, and at which step each arrives. */
@@ -107,15 +109,18 @@ courseFigures.define("course-backward-pass", (course) => {
 
     /** The graph as a drawing: arguments above, results below, constants in the formulas. */
     draw() {
-      const { nodes, size: [width, height], edges } = this.graph;
+      const { nodes, size: [all, height], edges } = this.graph;
       this.edges = edges.map((edge) => this.edge(edge));
+      const left = Math.min(-3, ...this.edges.map(({ reach: [from] }) => from));
+      const width = Math.max(all + 3, ...this.edges.map(({ reach: [, to] }) => to)) - left;
       this.boxes = nodes.map((one, i) => (one.kind === "constant" ? null : this.box(i)));
       this.shown = nodes.map((_, i) => i).filter((i) => this.boxes[i]);
       return shape("svg", { role: "listbox", "aria-label": "Nodes of the graph",
-        viewBox: `-3 -3 ${width + 6} ${height + 6}`,
+        viewBox: `${left} -3 ${width} ${height + 6}`,
         width: SCALE.most * width, style: `min-width: ${SCALE.least * width}px`,
         onkeydown: (event) => this.walk(event) },
-      shape("g", { "aria-hidden": "true" }, ...this.edges.map(({ element }) => element)),
+      shape("g", { "aria-hidden": "true" }, ...this.edges.map(({ line }) => line),
+        ...this.edges.map(({ label }) => label)),
       ...this.shown.map((i) => this.boxes[i].element));
     }
 
@@ -124,11 +129,8 @@ courseFigures.define("course-backward-pass", (course) => {
       const { width, height } = this.size;
       const [x, y] = places[i];
       const { symbol, formula, value, kind } = nodes[i];
-      const line = (words, n, name) => {
-        const fitted = words.length > LONGEST ? { textLength: width - 8 } : {};
-        return shape("text", { x, y: y + 15.5 * n + (formula ? 16 : 24), class: name,
-          lengthAdjust: "spacingAndGlyphs", ...fitted }, words);
-      };
+      const line = (words, n, name) => this.fit(shape("text", { class: name, x,
+        y: y + 15.5 * n + (formula ? 16 : 24), lengthAdjust: "spacingAndGlyphs" }), words);
       const gradient = line("", formula ? 2 : 1, "gradient");
       const role = outputs.includes(i) ? "output" : kind;
       const element = shape("g", { role: "option", class: `node ${role}`, tabindex: -1,
@@ -137,6 +139,14 @@ courseFigures.define("course-backward-pass", (course) => {
       line(`${symbol} = ${four(value)}`, 0, "value"),
       ...(formula ? [line(formula, 1, "formula")] : []), gradient);
       return { element, gradient };
+    }
+
+    /** Write words into a line of a node, squeezed where they are too long for it. */
+    fit(line, words) {
+      line.textContent = words;
+      if (words.length > LONGEST) line.setAttribute("textLength", this.size.width - 8);
+      else line.removeAttribute("textLength");
+      return line;
     }
 
     /** An edge with a tip at each end, of which one shows, and its local derivative beside it. */
@@ -156,21 +166,25 @@ courseFigures.define("course-backward-pass", (course) => {
         const middle = (y + points[n][1]) / 2;
         return `${drawn}C${points[n][0]} ${middle} ${x} ${middle} ${x} ${y}`;
       }, `M${sx} ${sy}`);
-      const away = side < 0 ? { x: ex - 7, "text-anchor": "end" } : { x: ex + 7 };
-      const label = (y, name, words) => shape("text", { class: name, y: ey - y, ...away }, words);
-      const handed = label(6, "handed", "");
-      const element = shape("g", { class: "edge" },
-        shape("path", { d: path, pathLength: 1, class: "line" }),
-        shape("path", { d: `M${ex} ${ey}l-4 -8h8z`, class: "there" }),
-        shape("path", { d: `M${sx} ${sy}l-5 9h10z`, class: "back" }),
-        label(21, "local", four(partials[operand])), handed);
       const terms = this.pass.terms[source];
       const at = terms.findIndex((term) => term.from === target && term.operand === operand);
-      return { element, handed, source, target, term: terms[at], before: terms.slice(0, at) };
+      const words = [four(partials[operand]), gained(amount(terms[at]))];
+      const x = ex + (side < 0 ? -7 : 7);
+      const [local, handed] = words.map((text, n) => shape("text", { x, y: ey - 21 + 15 * n,
+        class: ["local", "handed"][n], "text-anchor": side < 0 ? "end" : "start" }, text));
+      const long = LETTER * Math.max(...words.map(({ length }) => length));
+      const line = shape("g", { class: "edge" },
+        shape("path", { d: path, pathLength: 1, class: "line" }),
+        shape("path", { d: `M${ex} ${ey}l-4 -8h8z`, class: "there" }),
+        shape("path", { d: `M${sx} ${sy}l-5 9h10z`, class: "back" }));
+      const label = shape("g", { class: "edge" }, local, handed);
+      const reach = side < 0 ? [x - long, x] : [x, x + long];
+      return { line, label, reach, source, target, term: terms[at], before: terms.slice(0, at) };
     }
 
     go(step) {
       this.paint(Math.min(Math.max(step, 0), this.pass.steps));
+      this.boxes[this.pass.turn(this.step)]?.element.scrollIntoView({ block: "nearest" });
       this.say(`Step ${this.step} of ${this.pass.steps}. ${this.explanation.textContent}`);
     }
 
@@ -178,10 +192,8 @@ courseFigures.define("course-backward-pass", (course) => {
       this.step = step;
       const turn = this.pass.turn(step);
       for (const i of this.shown) this.paintNode(i, i === turn);
-      for (const { element, handed, target, term } of this.edges) {
-        const gain = amount(term);
-        element.classList.toggle("turn", target === turn);
-        handed.textContent = target === turn ? `${gain < 0 ? "" : "+"}${four(gain)}` : "";
+      for (const { line, label, target } of this.edges) {
+        for (const part of [line, label]) part.classList.toggle("turn", target === turn);
       }
       this.explanation.textContent = this.words(step, turn);
       if (this.asked !== null) this.ask(this.asked);
@@ -200,7 +212,7 @@ courseFigures.define("course-backward-pass", (course) => {
       const missing = pass.terms[i].length - arrived.length;
       const sum = four(known ? pass.gradient(i) : total(arrived));
       const some = known || arrived.length > 0;
-      gradient.textContent = some ? `\u2202 ${sum}${known ? "" : " + \u2026"}` : "";
+      this.fit(gradient, some ? `\u2202 ${sum}${known ? "" : " + \u2026"}` : "");
       element.classList.toggle("turn", inTurn);
       element.classList.toggle("solved", this.solved.has(i));
       const state = known ? `gradient ${sum}`
