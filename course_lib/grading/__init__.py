@@ -4,6 +4,7 @@ Importing it loads the checks only; :mod:`course_lib.grading.commands` needs nbg
 """
 
 from course_lib.grading.checks import (
+    check_answer,
     check_close,
     check_computed,
     check_returns,
@@ -13,6 +14,7 @@ from course_lib.grading.checks import (
 )
 
 __all__ = [
+    "check_answer",
     "check_close",
     "check_computed",
     "check_returns",

@@ -12,6 +12,7 @@ from types import FunctionType
 import numpy as np
 
 __all__ = [
+    "check_answer",
     "check_close",
     "check_computed",
     "check_returns",
@@ -66,6 +67,29 @@ def check_close(what, got, expected, *, hint, tolerance=1e-7):
             f"Is something on the way in float32?"
         )
     raise AssertionError(f"{what} is wrong{where}: got {value}, expected {right}. {hint}")
+
+
+def check_answer(what, answer, expected, hint, **options):
+    """Print that a reader's answer is right, or where it differs first; fail in no case.
+
+    Parameters
+    ----------
+    what : str
+        Name of what is checked, with which the line begins.
+    answer : array_like or None
+        None where there is no answer yet.
+    expected, hint, **options
+        As in :func:`check_close`.
+    """
+    if answer is None:
+        print(f"{what}: not answered yet")
+        return
+    try:
+        check_close(what, answer, expected, hint=hint, **options)
+    except AssertionError as difference:
+        print(difference)
+    else:
+        print(f"{what}: right")
 
 
 def as_numbers(what, got, expected, hint):

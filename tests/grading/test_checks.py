@@ -1,5 +1,6 @@
 """The checks of the assignments: what passes, and what a failing one says."""
 
+import re
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from course_lib.autodiff import value_and_grad
 from course_lib.grading import (
+    check_answer,
     check_close,
     check_computed,
     check_returns,
@@ -202,3 +204,19 @@ def test_differences_of_a_linear_map_are_exact(rng):
 def test_differences_of_a_curve_are_close(rng):
     x, dy = rng.normal(size=5), rng.normal(size=5)
     np.testing.assert_allclose(differences(np.sin, x, dy), np.cos(x) * dy, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (None, "dx: not answered yet"),
+        ([1, 2], "dx: right"),
+        ([1, 3], r"dx is wrong .* got 3, expected 2\. Look again\."),
+        ([1], r"dx has shape \(1,\), expected \(2,\).*Look again\."),
+    ],
+    ids=["none", "right", "wrong", "shape"],
+)
+def test_an_answer_is_judged_in_one_line(capsys, answer, said):
+    check_answer("dx", answer, [1, 2], "Look again.")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(said, line)
