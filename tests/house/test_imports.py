@@ -14,6 +14,7 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
     "autodiff": {"numpy"},
     "numpy_layers": {"shapes", "autodiff", "numpy"},
     "torch_layers": {"shapes", "torch"},
+    "models": {"torch_layers", "shapes", "numpy", "torch", "torchvision"},
     "data": {"numpy", "sklearn"},
     "plots": {"palette", "numpy", "matplotlib", "IPython"},
     "web": {"autodiff", "palette", "numpy"},
