@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 LECTURES = Path(__file__).parents[2] / "lectures"
+CLAIM = "application/vnd.course.claim+json"
 SECONDS = {}  # chapter -> how long it took here: said at the end, never judged
 
 
@@ -37,6 +38,22 @@ class Chapter:
     def code(self):
         """Return the code cells by id."""
         return {name: cell for name, cell in self.cells.items() if cell["cell_type"] == "code"}
+
+    def text(self):
+        """Return the prose of all cells."""
+        cells = self.cells.values()
+        return "\n".join(cell["source"] for cell in cells if cell["cell_type"] == "markdown")
+
+    def claims(self):
+        """Return what the chapter claims, by quantity, as `Claim.to_json` says it."""
+        found = {}
+        for cell in self.code().values():
+            for out in cell["outputs"]:
+                made = out.get("data", {}).get(CLAIM, [])
+                for one in made if isinstance(made, list) else [made]:
+                    assert one["quantity"] not in found, f"two claims: {one['quantity']}"
+                    found[one["quantity"]] = one
+        return found
 
     def said(self, name):
         """Return what the cell of an id printed or showed, as text."""
@@ -69,22 +86,11 @@ def executed(name):
         yield Chapter(client)
 
 
-@pytest.fixture(scope="session")
-def backprop():
-    """Chapter 3."""
-    with executed("03-backprop-convolution") as chapter:
-        yield chapter
+@pytest.fixture(scope="session", params=sorted(path.stem for path in LECTURES.glob("*.ipynb")))
+def chapter(request):
+    """Each chapter in turn: pytest groups the tests by it, so that one kernel runs at a time.
 
-
-@pytest.fixture(scope="session")
-def modes():
-    """Chapter 2."""
-    with executed("02-forward-and-reverse-mode") as chapter:
-        yield chapter
-
-
-@pytest.fixture(scope="session")
-def derivatives():
-    """Chapter 1."""
-    with executed("01-derivatives-of-programs") as chapter:
-        yield chapter
+    A file about one chapter names it: ``parametrize("chapter", ["03-..."], indirect=True)``.
+    """
+    with executed(request.param) as done:
+        yield done

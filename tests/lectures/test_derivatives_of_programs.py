@@ -11,9 +11,11 @@ import torch
 
 from course_lib import web
 
-pytestmark = pytest.mark.lecture
+pytestmark = [
+    pytest.mark.lecture,
+    pytest.mark.parametrize("chapter", ["01-derivatives-of-programs"], indirect=True),
+]
 QUIZZES = Path(web.__file__).parent / "quizzes"
-CLAIM = "application/vnd.course.claim+json"
 INPUTS = {"w0": 2.0, "x0": -1.0, "w1": -3.0, "x1": -2.0, "w2": -3.0}
 
 
@@ -22,21 +24,8 @@ def numbers(text):
     return [float(n) for n in re.findall(r"-?\d+\.?\d*(?:e[-+]?\d+)?", text.replace("\u2212", "-"))]
 
 
-@pytest.fixture(scope="session")
-def claims(derivatives):
-    """What the chapter claims, by quantity."""
-    found = {}
-    for cell in derivatives.code().values():
-        for out in cell["outputs"]:
-            made = out.get("data", {}).get(CLAIM, [])
-            for one in made if isinstance(made, list) else [made]:
-                assert one["quantity"] not in found, "two claims of one name"
-                found[one["quantity"]] = one
-    return found
-
-
-def test_every_comparison_holds(derivatives):
-    said = {name: derivatives.said(name) for name in derivatives.code()}
+def test_every_comparison_holds(chapter):
+    said = {name: chapter.said(name) for name in chapter.code()}
     compared = [name for name, text in said.items() if "True" in text]
     assert len(compared) >= 6
     assert not [name for name, text in said.items() if "False" in text]
@@ -46,22 +35,7 @@ def test_every_comparison_holds(derivatives):
     ]
 
 
-def test_nothing_goes_to_stderr(derivatives):
-    for name, cell in derivatives.code().items():
-        assert not [out for out in cell["outputs"] if out.get("name") == "stderr"], name
-
-
-def test_every_figure_is_drawn_for_both_readers(derivatives):
-    figures = [
-        c for c in derivatives.code().values() if "figure" in c["metadata"].get("mystnb", {})
-    ]
-    assert len(figures) >= 8
-    for cell in figures:
-        (out,) = cell["outputs"]
-        assert {"image/svg+xml", "text/html"} <= set(out["data"]), cell["id"]
-
-
-def test_the_two_tables(derivatives):
+def test_the_two_tables(chapter):
     """Every number of the pencil's tables, with PyTorch in the place of the pencil."""
     x = {name: torch.tensor(v, dtype=torch.float64) for name, v in INPUTS.items()}
     x |= {name: v.requires_grad_() for name, v in x.items()}
@@ -76,7 +50,7 @@ def test_the_two_tables(derivatives):
         value.retain_grad()
     x["p"].backward()
 
-    text = derivatives.cells["by-hand"]["source"]
+    text = chapter.cells["by-hand"]["source"]
     values = re.findall(r"^\| \$(\w)\$ \|.*\| (\S+) \|$", text, re.M)
     assert [name for name, _ in values] == [*"acdsmuvp"]
     for name, printed in values:
@@ -91,62 +65,62 @@ def test_the_two_tables(derivatives):
     assert set(gradients) == set(x) - {"p"}
     for name, printed in gradients.items():
         assert printed == pytest.approx(x[name].grad.item(), abs=5e-5), name
-    by_hand = json.loads(derivatives.run("print(by_hand.tolist())"))
+    by_hand = json.loads(chapter.run("print(by_hand.tolist())"))
     assert by_hand == [gradients[name] for name in INPUTS]
 
 
-def test_the_boxed_gradients(derivatives):
-    digit = torch.tensor(json.loads(derivatives.run("print(five.tolist())")), dtype=torch.float64)
+def test_the_boxed_gradients(chapter):
+    digit = torch.tensor(json.loads(chapter.run("print(five.tolist())")), dtype=torch.float64)
     w = torch.zeros(8, 8, dtype=torch.float64, requires_grad=True)
     torch.nn.functional.softplus(-(w * digit).sum()).backward()
-    dw = json.loads(derivatives.run("print(dw.tolist())"))
+    dw = json.loads(chapter.run("print(dw.tolist())"))
     np.testing.assert_allclose(dw, w.grad, rtol=1e-14)
 
-    W = torch.tensor(json.loads(derivatives.run("print(W_random.tolist())"))).double()
+    W = torch.tensor(json.loads(chapter.run("print(W_random.tolist())"))).double()
     W.requires_grad_()
     target = torch.tensor([5])
     scores = (W @ digit.ravel())[None]
     loss = 10 * torch.nn.functional.multi_margin_loss(scores, target) + 0.01 * (W**2).sum()
     loss.backward()
     run = "g = autodiff.grad(hinge_loss)(W_random, five.ravel()); print(g.tolist())"
-    np.testing.assert_allclose(json.loads(derivatives.run(run)), W.grad, rtol=1e-5)
+    np.testing.assert_allclose(json.loads(chapter.run(run)), W.grad, rtol=1e-5)
 
 
-def test_mistakes_show_where_the_text_says_and_nowhere_else(derivatives):
-    neuron, gates = derivatives.said("overwrite").splitlines()
+def test_mistakes_show_where_the_text_says_and_nowhere_else(chapter):
+    neuron, gates = chapter.said("overwrite").splitlines()
     lost, due = np.split(np.array(numbers(neuron)), 2)
     np.testing.assert_array_equal(lost, due)
     assert numbers(gates) == [-4, 6, 0, -2, 6, 0]
-    assert [numbers(line) for line in derivatives.said("order-run").splitlines()] == [
+    assert [numbers(line) for line in chapter.said("order-run").splitlines()] == [
         [39, 3],
         [26, 2],
         [13, 13],
     ]
-    lines = derivatives.said("paths-run").replace(",", "").splitlines()
+    lines = chapter.said("paths-run").replace(",", "").splitlines()
     for maps, edges, steps in map(numbers, lines):
         assert (edges, steps) == (6 * maps, 6 * (2**maps - 1))
 
 
-def test_three_of_nine_tests_pass(derivatives):
-    lines = derivatives.said("bugs-run").splitlines()[1:]
+def test_three_of_nine_tests_pass(chapter):
+    lines = chapter.said("bugs-run").splitlines()[1:]
     rows = [numbers(line.split(maxsplit=1)[1]) for line in lines]
     passes = np.array(rows) < 1e-7
     np.testing.assert_array_equal(passes, [[0, 1, 0], [1, 0, 0], [1, 0, 0]])
     assert np.min(np.array(rows)[~passes]) > 1e-3
 
 
-def test_kinks_and_the_check_of_the_library(derivatives):
-    assert [numbers(line)[-1] for line in derivatives.said("kinks").splitlines()] == [1, 0.55, 0.5]
-    complaint = derivatives.said("library-check")
+def test_kinks_and_the_check_of_the_library(chapter):
+    assert [numbers(line)[-1] for line in chapter.said("kinks").splitlines()] == [1, 0.55, 0.5]
+    complaint = chapter.said("library-check")
     got, due = (float(n) for n in re.findall(r"(?:got|give) (\S+\d)", complaint))
     assert due == pytest.approx(2 * got, rel=1e-4)
 
 
-def test_the_stable_loss_is_the_one_said_to_be(derivatives):
+def test_the_stable_loss_is_the_one_said_to_be(chapter):
     z = torch.tensor([-800.0, 40.0], dtype=torch.float64, requires_grad=True)
     loss = torch.logaddexp(torch.zeros_like(z), -z)
     loss.sum().backward()
-    lines = derivatives.said("stable").splitlines()
+    lines = chapter.said("stable").splitlines()
     printed = [re.findall(r"loss\s+(\S+), slope\s+(\S+)", line)[0] for line in lines]
     assert printed[0] == printed[2] == ("inf", "nan")
     assert float(printed[1][0]) == 0
@@ -155,17 +129,18 @@ def test_the_stable_loss_is_the_one_said_to_be(derivatives):
         assert float(slope) == pytest.approx(grad.item(), rel=0.1)
 
 
-def test_the_text_states_what_the_claims_enforce(derivatives, claims):
+def test_the_text_states_what_the_claims_enforce(chapter):
+    claims = chapter.claims()
     bounds = {name: one["bounds"] for name, one in claims.items()}
     assert len(claims) >= 30
-    title = " ".join(derivatives.cells["title"]["source"].split())
+    title = " ".join(chapter.cells["title"]["source"].split())
     assert f"more than {bounds['test digits right']['at_least']:g} of 100" in title
     assert "little more than two runs" in title
     assert bounds["automatic, in runs"]["at_most"] <= 2.2
     swell = bounds["nodes, 8 times the map"]["at_least"]
-    assert f"More than {swell:,}" in derivatives.cells["swell-plot-text"]["source"]
+    assert f"More than {swell:,}" in chapter.cells["swell-plot-text"]["source"]
     paths = bounds["steps along paths, ten maps"]["at_least"]
-    assert f"More than {paths:,} steps" in derivatives.cells["paths-why"]["source"]
+    assert f"More than {paths:,} steps" in chapter.cells["paths-why"]["source"]
     for digits, name in [(16, "float64"), (7, "float32")]:
         half, most = (bounds[f"digits right, {way}, {name}"] for way in ("one-sided", "central"))
         assert half["at_least"] <= digits / 2 + 0.5
@@ -175,46 +150,34 @@ def test_the_text_states_what_the_claims_enforce(derivatives, claims):
         assert bool(one["published"]) == bool(one["source"])
 
 
-def test_counts_in_the_text(derivatives):
-    assert derivatives.run("print(len(digits.x_train), len(digits.x_test), is_five.sum())") == (
+def test_counts_in_the_text(chapter):
+    assert chapter.run("print(len(digits.x_train), len(digits.x_test), is_five.sum())") == (
         "1442 355 36\n"
     )
-    assert derivatives.run("print(size(p), len(places), learned.size)") == "15 385 65\n"
-    assert derivatives.run("print(bool((first_gradient >= 0).all()))") == "True\n"
+    assert chapter.run("print(size(p), len(places), learned.size)") == "15 385 65\n"
+    assert chapter.run("print(bool((first_gradient >= 0).all()))") == "True\n"
     years = 60e6 / (365 * 24 * 3600)
     assert years == pytest.approx(2, abs=0.1), "for one step of AlexNet, at a second a run"
 
 
-def test_the_pixels_to_blame_are_where_the_text_says(derivatives):
-    weights = np.reshape(json.loads(derivatives.run("print(learned[:64].tolist())")), (8, 8))
+def test_the_pixels_to_blame_are_where_the_text_says(chapter):
+    weights = np.reshape(json.loads(chapter.run("print(learned[:64].tolist())")), (8, 8))
     lowest = {tuple(divmod(int(i), 8)) for i in np.argsort(weights.ravel())[:3]}
     assert lowest == {(2, 5), (2, 4), (5, 2)}
-    said = numbers(derivatives.said("our-five").splitlines()[0])
+    said = numbers(chapter.said("our-five").splitlines()[0])
     assert {(int(r), int(c)) for r, c in zip(said[::2], said[1::2], strict=True)} == lowest
 
 
-def test_the_quiz_tells_the_truth(derivatives):
+def test_the_quiz_tells_the_truth(chapter):
     name = "01-derivatives-of-programs.toml"
     first, _, third, *_ = tomllib.loads((QUIZZES / name).read_text())["questions"]
     texts = [option["text"] for option in first["options"]]
     assert [o["text"] for o in first["options"] if o.get("right")] == ["39"]
-    overwritten = derivatives.run("print(back_overwriting(diamond_graph)[0])")
+    overwritten = chapter.run("print(back_overwriting(diamond_graph)[0])")
     assert {f"{float(overwritten):g}", "3", "13"} <= set(texts)
-    tiny = derivatives.run("print(errors(2.0**-46, np.float64)[1])")  # 1.4e-14
+    tiny = chapter.run("print(errors(2.0**-46, np.float64)[1])")  # 1.4e-14
     assert 0.003 < float(tiny) < 0.1
     assert any(option["text"] == "One or two digits are right" for option in third["options"])
-
-
-def test_each_exercise_has_a_solution_that_ran(derivatives):
-    cells = derivatives.cells.values()
-    text = "\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
-    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
-    assert 5 <= len(exercises) <= 6
-    assert re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", text) == exercises
-    assert text.count("{solution-end}") == len(exercises)
-    for name, cell in derivatives.code().items():
-        if name.startswith("check-") and cell["metadata"].get("tags") == ["hide-input"]:
-            assert ": right" not in derivatives.said(name), "nothing is answered yet"
 
 
 ANSWERS = {  # the cell that checks, a right answer, wrong ones, and what of each is refused
@@ -305,16 +268,16 @@ ANSWERS = {  # the cell that checks, a right answer, wrong ones, and what of eac
 
 
 @pytest.mark.parametrize("check, right, wrong, refused", ANSWERS.values(), ids=ANSWERS)
-def test_checks_take_right_answers_and_refuse_wrong_ones(derivatives, check, right, wrong, refused):
-    derivatives.run(right)
-    lines = [line for line in derivatives.run(check).splitlines() if line]
+def test_checks_take_right_answers_and_refuse_wrong_ones(chapter, check, right, wrong, refused):
+    chapter.run(right)
+    lines = [line for line in chapter.run(check).splitlines() if line]
     assert lines
     assert all(line.endswith(": right") for line in lines), lines
-    derivatives.run(wrong)
-    said = [line for line in derivatives.run(check).splitlines() if not line.endswith(": right")]
+    chapter.run(wrong)
+    said = [line for line in chapter.run(check).splitlines() if not line.endswith(": right")]
     assert [name for name in refused if any(line.startswith(name) for line in said)] == refused
 
 
-def test_an_overflow_is_named(derivatives):
-    derivatives.run("my_loss = lambda z: np.where(z > 0, np.log1p(np.exp(-z)), -z)")
-    assert "np.where computes both of its sides" in derivatives.run("check-stable-run")
+def test_an_overflow_is_named(chapter):
+    chapter.run("my_loss = lambda z: np.where(z > 0, np.log1p(np.exp(-z)), -z)")
+    assert "np.where computes both of its sides" in chapter.run("check-stable-run")

@@ -10,107 +10,84 @@ import torch
 
 from course_lib import web
 
-pytestmark = pytest.mark.lecture
+pytestmark = [
+    pytest.mark.lecture,
+    pytest.mark.parametrize("chapter", ["02-forward-and-reverse-mode"], indirect=True),
+]
 QUIZZES = Path(web.__file__).parent / "quizzes"
-CLAIM = "application/vnd.course.claim+json"
 
 
-def claims(chapter):
-    """Return what the chapter claims, by quantity."""
-    found = {}
-    for cell in chapter.code().values():
-        for out in cell["outputs"]:
-            made = out.get("data", {}).get(CLAIM, [])
-            for one in made if isinstance(made, list) else [made]:
-                assert one["quantity"] not in found, "two claims of one name"
-                found[one["quantity"]] = one
-    return found
-
-
-def test_every_comparison_holds(modes):
-    said = {name: modes.said(name) for name in modes.code()}
+def test_every_comparison_holds(chapter):
+    said = {name: chapter.said(name) for name in chapter.code()}
     compared = [name for name, text in said.items() if "True" in text]
     assert len(compared) >= 6
     assert not [name for name, text in said.items() if re.search(r"False|\bnan\b|\binf\b", text)]
 
 
-def test_nothing_goes_to_stderr(modes):
-    for name, cell in modes.code().items():
-        assert not [out for out in cell["outputs"] if out.get("name") == "stderr"], name
-
-
-def test_every_figure_is_drawn_for_both_readers(modes):
-    figures = [c for c in modes.code().values() if "figure" in c["metadata"].get("mystnb", {})]
-    assert len(figures) >= 5
-    for cell in figures:
-        (out,) = cell["outputs"]
-        assert {"image/svg+xml", "text/html"} <= set(out["data"]), cell["id"]
-
-
-def test_the_two_tables(modes):
+def test_the_two_tables(chapter):
     x1, x2 = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (2.0, 5.0))
     (x1 * x2 + torch.sin(x1)).backward()
-    by_hand = json.loads(modes.run("print(by_hand.tolist())"))
+    by_hand = json.loads(chapter.run("print(by_hand.tolist())"))
     assert by_hand == pytest.approx([float(x1.grad), float(x2.grad)], rel=1e-15)
-    text = modes.cells["two-tables"]["source"]
+    text = chapter.cells["two-tables"]["source"]
     for number in (by_hand[0], torch.cos(x1).item(), 10 + torch.sin(x1).item()):
         assert f"{number:.4f}".replace("-", "\N{MINUS SIGN}") in text
-    assert "4.5839 + 2 = 6.5839" in modes.cells["sweep-answer"]["source"]
-    assert "f: 6.5839, the sum of the gradient 6.5839" in modes.said("ones")
+    assert "4.5839 + 2 = 6.5839" in chapter.cells["sweep-answer"]["source"]
+    assert "f: 6.5839, the sum of the gradient 6.5839" in chapter.said("ones")
 
 
-def test_the_tape_has_five_entries_and_five_edges(modes):
-    assert modes.run("print(len(tape.entries), sum(map(len, tape.entries)))") == "5 5\n"
+def test_the_tape_has_five_entries_and_five_edges(chapter):
+    assert chapter.run("print(len(tape.entries), sum(map(len, tape.entries)))") == "5 5\n"
 
 
-def test_mistakes_show_where_the_text_says_and_nowhere_else(modes):
-    sin, softmax = re.findall(r"off by up to (\S+)", modes.said("ones"))
+def test_mistakes_show_where_the_text_says_and_nowhere_else(chapter):
+    sin, softmax = re.findall(r"off by up to (\S+)", chapter.said("ones"))
     assert float(sin) == 0 < 0.1 < float(softmax)
-    random, *hidden = map(float, re.findall(r"up to (\S+)", modes.said("transpose")))
+    random, *hidden = map(float, re.findall(r"up to (\S+)", chapter.said("transpose")))
     assert max(hidden) < 1e-15 < 0.1 < random
-    assert modes.said("overwrite") == "[5.0, 2.0]"
-    gaps = [float(gap) for gap in re.findall(r"gap (\d\S*?)(?:,|\n|$)", modes.said("dot-run"))]
+    assert chapter.said("overwrite") == "[5.0, 2.0]"
+    gaps = [float(gap) for gap in re.findall(r"gap (\d\S*?)(?:,|\n|$)", chapter.said("dot-run"))]
     assert len(gaps) == 6
     assert max(gaps[:1] + gaps[2:]) < 1e-13 < 0.1 < gaps[1]
 
 
-def test_the_text_states_what_the_claims_enforce(modes):
-    made = claims(modes)
+def test_the_text_states_what_the_claims_enforce(chapter):
+    made = chapter.claims()
     bounds = {name: one["bounds"] for name, one in made.items()}
     assert len(made) >= 20
     net = bounds["operations forward over reverse"]["at_least"]
-    title = " ".join(modes.cells["title"]["source"].split())
+    title = " ".join(chapter.cells["title"]["source"].split())
     assert f"more than {net:g} times" in title
     turn = bounds["reverse over forward"]["at_least"]
     assert f"more than {turn:g} times" in title
     read = bounds["test digits read right"]["at_least"]
-    assert f"More than {read:g} of 100" in modes.cells["turn-text"]["source"]
+    assert f"More than {read:g} of 100" in chapter.cells["turn-text"]["source"]
     assert made["one sweep over one run of the function"]["measured"] < 6
     for one in made.values():
         assert bool(one["published"]) == bool(one["source"])
 
 
-def test_counts_in_the_text(modes):
-    assert modes.run("print(len(theta), theta.size**2)") == "2410 5808100\n"
-    assert modes.run("print(batch.nbytes)") == "16384\n"
-    assert modes.run("print(speeds.size)") == "106\n"
-    won = modes.run("print((forward_costs < reverse_costs)[[3, 6]].astype(int).tolist())")
+def test_counts_in_the_text(chapter):
+    assert chapter.run("print(len(theta), theta.size**2)") == "2410 5808100\n"
+    assert chapter.run("print(batch.nbytes)") == "16384\n"
+    assert chapter.run("print(speeds.size)") == "106\n"
+    won = chapter.run("print((forward_costs < reverse_costs)[[3, 6]].astype(int).tolist())")
     wins_with_8, wins_with_64 = json.loads(won)
     assert wins_with_8 == [0, 0, 0, 0, 1, 1, 1], "from 16 outputs on"
     assert not any(wins_with_64)
-    crossing = modes.run("print((forward_costs < reverse_costs)[:, 4].astype(int).tolist())")
+    crossing = chapter.run("print((forward_costs < reverse_costs)[:, 4].astype(int).tolist())")
     assert json.loads(crossing) == [1, 1, 1, 1, 0, 0, 0], "below about 8 inputs"
-    orders = re.findall(r"\d\S*", modes.said("chain-run"))
+    orders = re.findall(r"\d\S*", chapter.said("chain-run"))
     assert orders == ["2,560", "33,792", "2,560", "5,120", "5,120", "1,088"]
 
 
-def test_eight_segments_keep_least(modes):
-    peaks = json.loads(modes.run("print([float(m[1]) for m in measured.values()])"))
+def test_eight_segments_keep_least(chapter):
+    peaks = json.loads(chapter.run("print([float(m[1]) for m in measured.values()])"))
     assert min(range(7), key=peaks.__getitem__) == 3
-    assert "all gradients equal: True" in modes.said("checkpoint-run")
+    assert "all gradients equal: True" in chapter.said("checkpoint-run")
 
 
-def test_the_layer_of_the_library_can_be_differentiated_again(modes):
+def test_the_layer_of_the_library_can_be_differentiated_again(chapter):
     """The pair made in the chapter cannot; the text says both."""
     lines = [
         "def library_loss(x):",
@@ -125,37 +102,26 @@ def test_the_layer_of_the_library_can_be_differentiated_again(modes):
         "except TypeError as error:",
         "    print(error)",
     ]
-    agrees, refused = modes.run("\n".join(lines)).splitlines()
+    agrees, refused = chapter.run("\n".join(lines)).splitlines()
     assert agrees == "True"
     assert refused
 
 
-def test_the_bold_descent_ends_lower(modes):
-    assert modes.run("print(bool(bold[-1] < safe[-1]))") == "True\n"
+def test_the_bold_descent_ends_lower(chapter):
+    assert chapter.run("print(bool(bold[-1] < safe[-1]))") == "True\n"
 
 
-def test_the_quiz_tells_the_truth(modes):
+def test_the_quiz_tells_the_truth(chapter):
     questions = tomllib.loads((QUIZZES / "02-forward-and-reverse-mode.toml").read_text())
     options = [question["options"] for question in questions["questions"]]
     right = [next(o for o in group if o.get("right")) for group in options]
     assert "direction (1, 1)" in right[1]["text"]
     assert "4.5839 + 2" in right[1]["why"]
     plain, segments = (
-        json.loads(modes.run(f"print(list(map(float, measure({k}, 100)[1:])))")) for k in (1, 10)
+        json.loads(chapter.run(f"print(list(map(float, measure({k}, 100)[1:])))")) for k in (1, 10)
     )
     assert segments[0] / plain[0] == pytest.approx(1 / 5, abs=0.02)
     assert (plain[1], segments[1]) == (100, 190), "all but the last 10 layers run twice"
-
-
-def test_each_exercise_has_a_solution_that_ran(modes):
-    text = "\n".join(c["source"] for c in modes.cells.values() if c["cell_type"] == "markdown")
-    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
-    assert 5 <= len(exercises) <= 6
-    assert re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", text) == exercises
-    assert text.count("{solution-end}") == len(exercises)
-    for name, cell in modes.code().items():
-        if name.startswith("check-") and cell["metadata"].get("tags") == ["hide-input"]:
-            assert ": right" not in modes.said(name), "nothing is answered yet"
 
 
 ANSWERS = {  # the cell that checks, a right answer, wrong ones, and what of each is refused
@@ -214,12 +180,12 @@ ANSWERS = {  # the cell that checks, a right answer, wrong ones, and what of eac
 
 
 @pytest.mark.parametrize("check, right, wrong, refused", ANSWERS.values(), ids=ANSWERS)
-def test_checks_take_right_answers_and_refuse_wrong_ones(modes, check, right, wrong, refused):
-    modes.run(right)
-    lines = modes.run(check).splitlines()
+def test_checks_take_right_answers_and_refuse_wrong_ones(chapter, check, right, wrong, refused):
+    chapter.run(right)
+    lines = chapter.run(check).splitlines()
     lines = [line for line in lines if ":" in line]
     assert lines
     assert all(line.endswith(": right") for line in lines), lines
-    modes.run(wrong)
-    said = [line for line in modes.run(check).splitlines() if not line.endswith(": right")]
+    chapter.run(wrong)
+    said = [line for line in chapter.run(check).splitlines() if not line.endswith(": right")]
     assert [name for name in refused if any(line.startswith(name) for line in said)] == refused
