@@ -194,6 +194,45 @@ def conv_geometry(where, x, kernel_size, stride, padding):
     return Geometry(kernel, stride, padding, tuple(output_size(where, *axis) for axis in axes))
 
 
+def transposed_geometry(where, x, kernel_size, stride, padding, output_padding):
+    """Check a transposed convolution of images `x` ``(N, C, H, W)``.
+
+    Returns
+    -------
+    geometry : Geometry
+        Of the convolution from the output back to `x`.
+    size : (int, int)
+        Rows and columns of the output: ``(H - 1) stride - 2 padding + KH + output_padding``, and
+        the columns likewise. Several sizes have the `x` of one convolution; `output_padding` adds
+        the rows and columns that the last windows do not reach.
+
+    Raises
+    ------
+    TypeError
+        If a size is neither an int nor a pair of ints.
+    ValueError
+        If a size is too small, the padding cuts everything off, or `output_padding` would have
+        room for another window.
+    """
+    kernel = pair(where, "kernel_size", kernel_size, least=1)
+    stride = pair(where, "stride", stride, least=1)
+    padding = pair(where, "padding", padding, least=0)
+    extra = pair(where, "output_padding", output_padding, least=0)
+    if any(e >= s for e, s in zip(extra, stride, strict=True)):
+        raise ValueError(
+            f"{where}: `output_padding` is {output_padding!r}, expected less than `stride`, "
+            f"{stride}, or another window would fit; use larger images"
+        )
+    axes = zip(x.shape[2:], kernel, stride, padding, extra, strict=True)
+    size = tuple((n - 1) * s - 2 * p + k + e for n, k, s, p, e in axes)
+    if min(size) < 1:
+        raise ValueError(
+            f"{where}: `padding` {padding} cuts everything off images of {tuple(x.shape[2:])}: "
+            f"the output would have {size[0]} rows and {size[1]} columns; use less padding"
+        )
+    return Geometry(kernel, stride, padding, tuple(x.shape[2:])), size
+
+
 def pool_geometry(where, x, kernel_size, stride, padding):
     """As :func:`conv_geometry`, for pooling: a `stride` of None means that of the kernel.
 

@@ -19,7 +19,14 @@ from course_lib.numpy_layers.activation import (
     tanh_backward,
     tanh_forward,
 )
-from course_lib.numpy_layers.conv import Conv2d, conv2d_backward, conv2d_forward
+from course_lib.numpy_layers.conv import (
+    Conv2d,
+    ConvTranspose2d,
+    conv2d_backward,
+    conv2d_forward,
+    conv_transpose2d_backward,
+    conv_transpose2d_forward,
+)
 from course_lib.numpy_layers.linear import Flatten, Linear, linear_backward, linear_forward
 from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
 from course_lib.numpy_layers.norm import BatchNorm, batch_norm_backward, batch_norm_forward
@@ -36,6 +43,7 @@ from course_lib.numpy_layers.primitives import (
     avg_pool2d,
     batch_norm,
     conv2d,
+    conv_transpose2d,
     cross_entropy,
     linear,
     max_pool2d,
@@ -51,6 +59,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "ConvTranspose2d",
     "Flatten",
     "Linear",
     "MaxPool2d",
@@ -67,6 +76,9 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv2d_forward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose2d_forward",
     "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_forward",

@@ -29,7 +29,14 @@ from course_lib.numpy_layers.pool import (
     max_pool2d_forward,
 )
 from course_lib.numpy_layers.windows import pad
-from course_lib.shapes import check_batch_norm, conv_geometry, pool_geometry
+from course_lib.shapes import (
+    check_batch_norm,
+    check_floats,
+    check_shapes,
+    conv_geometry,
+    pool_geometry,
+    transposed_geometry,
+)
 
 
 def shaped(shape, dtype):
@@ -75,6 +82,20 @@ def conv2d_images(dy, weight, shape, *, stride=1, padding=0):
     geometry = conv_geometry("conv2d", shaped(shape, dy.dtype), weight.shape[2:], stride, padding)
     dy = dy.reshape(*dy.shape[:2], -1)
     return gradient_of_images(dy, weight, shaped(shape, dy.dtype), geometry)
+
+
+def conv_transpose2d(x, weight, bias, *, stride=1, padding=0, output_padding=0):
+    """Return the output of :func:`conv_transpose2d_forward`; can be differentiated in all arrays.
+
+    It is ``dx`` of a convolution, whose rules it has, plus the bias.
+    """
+    named = {"x": (x, "N C H W"), "weight": (weight, "C F KH KW"), "bias": (bias, "F")}
+    check_shapes("conv_transpose2d", **named)
+    check_floats("conv_transpose2d", x=x, weight=weight, bias=bias)
+    N, (_, F, KH, KW) = len(x), weight.shape
+    _, size = transposed_geometry("conv_transpose2d", x, (KH, KW), stride, padding, output_padding)
+    y = conv2d_images(x, weight, (N, F, *size), stride=stride, padding=padding)
+    return y + bias[:, None, None]
 
 
 @primitive(

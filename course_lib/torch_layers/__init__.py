@@ -6,7 +6,7 @@ and :mod:`torch.optim` take the place of `Sequential`, `SGD` and `Adam`.
 """
 
 from course_lib.torch_layers.activation import ReLU, Sigmoid, Tanh, relu, sigmoid, tanh
-from course_lib.torch_layers.conv import Conv2d, conv2d
+from course_lib.torch_layers.conv import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d
 from course_lib.torch_layers.linear import Flatten, Linear, linear
 from course_lib.torch_layers.loss import cross_entropy
 from course_lib.torch_layers.norm import BatchNorm, batch_norm
@@ -16,6 +16,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "ConvTranspose2d",
     "Flatten",
     "Linear",
     "MaxPool2d",
@@ -25,6 +26,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "conv2d",
+    "conv_transpose2d",
     "cross_entropy",
     "linear",
     "max_pool2d",

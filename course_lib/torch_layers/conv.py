@@ -1,10 +1,19 @@
-"""2-D convolution in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.conv`."""
+"""2-D convolution and its transpose in PyTorch.
+
+The NumPy twin is :mod:`course_lib.numpy_layers.conv`.
+"""
 
 import torch
 from torch import nn
 
-from course_lib.shapes import check_floats, check_shapes, conv_geometry, pair
-from course_lib.torch_layers.windows import columns
+from course_lib.shapes import (
+    check_floats,
+    check_shapes,
+    conv_geometry,
+    pair,
+    transposed_geometry,
+)
+from course_lib.torch_layers.windows import columns, columns_adjoint
 
 
 def conv2d(x, weight, bias, *, stride=1, padding=0):
@@ -19,6 +28,21 @@ def conv2d(x, weight, bias, *, stride=1, padding=0):
     cols = columns(x, geometry)
     y = kernels @ cols + bias[:, None]
     return y.reshape(N, F, HO, WO)
+
+
+def conv_transpose2d(x, weight, bias, *, stride=1, padding=0, output_padding=0):
+    """As :func:`course_lib.numpy_layers.conv_transpose2d_forward`; autograd has the backward."""
+    check_shapes(
+        "conv_transpose2d", x=(x, "N C H W"), weight=(weight, "C F KH KW"), bias=(bias, "F")
+    )
+    check_floats("conv_transpose2d", x=x, weight=weight, bias=bias)
+    (N, C, H, W), (_, F, KH, KW) = x.shape, weight.shape
+    geometry, size = transposed_geometry(
+        "conv_transpose2d", x, (KH, KW), stride, padding, output_padding
+    )
+    kernels = weight.reshape(C, F * KH * KW)
+    cols = kernels.T @ x.reshape(N, C, H * W)
+    return columns_adjoint(cols, size, geometry) + bias[:, None, None]
 
 
 class Conv2d(nn.Module):
@@ -46,3 +70,32 @@ class Conv2d(nn.Module):
 
     def forward(self, x):
         return conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+
+
+class ConvTranspose2d(nn.Module):
+    """As :class:`course_lib.numpy_layers.ConvTranspose2d`; `rng` is a :class:`torch.Generator`."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        rng,
+        dtype=torch.float32,
+    ):
+        super().__init__()
+        KH, KW = pair("ConvTranspose2d", "kernel_size", kernel_size, least=1)
+        SH, SW = pair("ConvTranspose2d", "stride", stride, least=1)
+        std = (2 * SH * SW / (in_channels * KH * KW)) ** 0.5
+        shape = (in_channels, out_channels, KH, KW)
+        weight = std * torch.randn(shape, generator=rng, device=rng.device, dtype=dtype)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(out_channels, device=rng.device, dtype=dtype))
+        self.geometry = {"stride": stride, "padding": padding, "output_padding": output_padding}
+
+    def forward(self, x):
+        return conv_transpose2d(x, self.weight, self.bias, **self.geometry)

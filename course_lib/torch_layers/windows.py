@@ -1,7 +1,7 @@
 """Sliding windows in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.windows`.
 
-There is no adjoint here, since autograd supplies it; and no block-by-block work, since autograd
-keeps all columns for the backward pass anyway.
+Autograd supplies the adjoints, save the one that goes forward in a transposed convolution; and
+there is no block-by-block work, since autograd keeps all columns for the backward pass anyway.
 """
 
 from torch.nn import functional
@@ -19,6 +19,12 @@ def columns(x, geometry):
     (KH, KW), _, padding, (HO, WO) = geometry
     N, C, _, _ = x.shape
     return windows(pad(x, padding), geometry).reshape(N, C * KH * KW, HO * WO)
+
+
+def columns_adjoint(cols, size, geometry):
+    """Add columns ``(N, C * KH * KW, HO * WO)`` into images of `size` (rows, columns): "col2im"."""
+    kernel, stride, padding, _ = geometry
+    return functional.fold(cols, size, kernel, padding=padding, stride=stride)
 
 
 def taps(x, geometry, axis):

@@ -12,6 +12,7 @@ from course_lib.numpy_layers import (
     avg_pool2d,
     batch_norm,
     conv2d,
+    conv_transpose2d,
     cross_entropy,
     linear,
     max_pool2d,
@@ -36,6 +37,11 @@ CALLS = {  # name -> (function of arrays, their shapes)
     "conv2d_kernels": (
         lambda dy, x: primitives.conv2d_kernels(dy, x, (4, 2, 3, 2), stride=2, padding=1),
         [(3, 4, 4, 4), (3, 2, 7, 6)],
+    ),
+    "conv_transpose2d": (conv_transpose2d, [(3, 4, 3, 2), (4, 2, 3, 2), (2,)]),
+    "conv_transpose2d, stride 2": (
+        lambda *a: conv_transpose2d(*a, stride=2, padding=1, output_padding=1),
+        [(3, 4, 3, 2), (4, 2, 3, 2), (2,)],
     ),
     "max_pool2d": (lambda x: max_pool2d(x, 2), [(2, 3, 6, 4)]),
     "max_pool2d, overlapping": (lambda x: max_pool2d(x, 3, stride=2, padding=1), [(2, 3, 7, 6)]),
@@ -228,3 +234,7 @@ def test_what_cannot_be_traced_is_still_checked(rng):
         grad(lambda x: np.sum(conv2d(x, weight, bias[:3])))(x)
     with pytest.raises(TypeError, match="unexpected keyword argument 'dilation'"):
         grad(lambda x: np.sum(conv2d(x, weight, bias, dilation=2)))(x)
+    with pytest.raises(
+        ValueError, match=r"conv_transpose2d: `weight` has shape .* C = 2 as in `x`"
+    ):
+        grad(lambda x: np.sum(conv_transpose2d(x, weight, bias)))(x)

@@ -12,6 +12,10 @@ from course_lib import numpy_layers, torch_layers
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
 CASES = {  # function: shapes of its arrays, and its options
     "conv2d": ([(2, 3, 9, 8), (4, 3, 3, 2), (4,)], {"stride": 2, "padding": (1, 0)}),
+    "conv_transpose2d": (
+        [(2, 4, 5, 4), (4, 3, 3, 2), (3,)],
+        {"stride": (2, 1), "padding": (0, 1), "output_padding": (1, 0)},
+    ),
     "max_pool2d": ([(2, 3, 9, 8)], {"kernel_size": 3, "stride": 2, "padding": 1}),
     "avg_pool2d": ([(2, 3, 9, 8)], {"kernel_size": (3, 2), "stride": 2, "padding": 1}),
     "linear": ([(4, 3), (5, 3), (5,)], {}),
@@ -23,6 +27,11 @@ CASES = {  # function: shapes of its arrays, and its options
 }
 LAYERS = {  # class: its arguments, and the shape of an input
     "Conv2d": ((3, 4, (3, 2)), {"stride": 2, "padding": 1}, (2, 3, 9, 8)),
+    "ConvTranspose2d": (
+        (4, 3, (3, 2)),
+        {"stride": 2, "padding": 1, "output_padding": 1},
+        (2, 4, 5, 4),
+    ),
     "MaxPool2d": ((3,), {"stride": 2, "padding": 1}, (2, 3, 9, 8)),
     "AvgPool2d": ((2,), {}, (2, 3, 9, 8)),
     "Linear": ((3, 5), {}, (4, 3)),
@@ -163,7 +172,9 @@ def test_nan_is_not_hidden():
         assert torch_layers.max_pool2d(x, 2).isnan().all()
 
 
-@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "avg_pool2d", "linear", "batch_norm"])
+@pytest.mark.parametrize(
+    "name", ["conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "linear", "batch_norm"]
+)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_stays_on_any_device_in_any_precision(name, dtype):
     """The device "meta" computes shapes only, and refuses tensors of another device."""
@@ -204,6 +215,8 @@ def test_empty_batch(shape):
     y = torch_layers.conv2d(x, torch.ones(4, 3, 3, 2), torch.ones(4))
     assert y.shape == (0, 4, 4, 4)
     assert torch_layers.max_pool2d(y, 2).shape == (0, 4, 2, 2)
+    back = torch_layers.conv_transpose2d(y, torch.ones(4, 3, 3, 2), torch.ones(3))
+    assert back.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -213,6 +226,13 @@ def test_empty_batch(shape):
             lambda f: f.conv2d(torch.ones(2, 3, 8, 8), torch.ones(4, 5, 3, 3), torch.ones(4)),
             ValueError,
             r"conv2d: `weight` has shape \(4, 5, 3, 3\).* C = 3 as in `x`",
+        ),
+        (
+            lambda f: f.conv_transpose2d(
+                torch.ones(2, 3, 8, 8), torch.ones(3, 4, 3, 3), torch.ones(4), output_padding=1
+            ),
+            ValueError,
+            r"conv_transpose2d: `output_padding` is 1, expected less than `stride`, \(1, 1\)",
         ),
         (
             lambda f: f.linear(torch.ones(2, 3), torch.ones(2, 3).double(), torch.ones(2)),
@@ -255,5 +275,7 @@ def test_layers_start_with_the_variance_of_he():
     rng = torch.Generator().manual_seed(0)
     weight = torch_layers.Conv2d(16, 64, 5, rng=rng).weight
     assert weight.var().item() == pytest.approx(2 / (16 * 5 * 5), rel=0.05)
+    weight = torch_layers.ConvTranspose2d(16, 64, 4, stride=2, rng=rng).weight
+    assert weight.var().item() == pytest.approx(2 / (16 * 2 * 2), rel=0.05)
     weight = torch_layers.Linear(300, 200, rng=rng).weight
     assert weight.var().item() == pytest.approx(2 / 300, rel=0.05)
