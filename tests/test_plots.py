@@ -19,7 +19,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 X = np.arange(1.0, 10).reshape(3, 3)
 EPOCHS = np.arange(5)
 
+LAYERS = ["conv1", "pool1", "fc6"]
+HELD = {"activations (values)": [290_400, 69_984, 4_096], "parameters": [34_944, 0, 37_752_832]}
+
 FIGURES = {  # one of each kind; a new function of plots has its example here
+    "bars": lambda: plots.bars(LAYERS, HELD, roles={"parameters": "weight"}),
     "confusion_matrix": lambda: plots.confusion_matrix([[5, 1], [0, 4]]),
     "curves": lambda: plots.curves(
         EPOCHS,
@@ -39,6 +43,13 @@ WIDE = {
     ),
     "a wide row": lambda: plots.number_grids(Grid("x", X), "=", Grid("y", X), "+", Grid("z", X)),
     "all digits": lambda: plots.confusion_matrix(np.eye(10, dtype=int)),
+    "bars below one another": lambda: plots.bars(
+        LAYERS, HELD | {"weights": [34_848, 0, 37_748_736]}, arrange="grouped"
+    ),
+    "bars end to end": lambda: plots.bars(LAYERS, HELD, arrange="stacked"),
+    "curves with a band": lambda: plots.curves(
+        EPOCHS, {"test": EPOCHS}, xlabel="x", ylabel="y", bands={"test": (EPOCHS - 1, EPOCHS + 2)}
+    ),
     "powers of ten": lambda: plots.curves(
         10.0**EPOCHS, {"error": 10.0**-EPOCHS}, xlabel="x", ylabel="y", xscale="log", yscale="log"
     ),
@@ -277,6 +288,18 @@ def test_curves_are_told_apart_without_colour():
     assert {"training", "test", "epoch", "loss (nats)"} <= set(texts(figure))
 
 
+def test_a_band_lies_around_its_curve():
+    (ax,) = drawn("curves with a band")[0].axes
+    (band,) = ax.patches
+    (line,) = ax.lines
+    corners = band.get_xy()
+    for x, y in line.get_xydata():
+        edges = corners[corners[:, 0] == x, 1]
+        assert (edges.min(), edges.max()) == (y - 1, y + 2)
+    assert band.get_facecolor()[:3] == colors.to_rgb(line.get_color())
+    assert band.get_facecolor()[3] < 0.3, "the curves behind it show"
+
+
 def test_powers_of_ten_are_written_out():
     shown = texts(drawn("powers of ten")[0])
     assert {"1", "10", "100", "0.01", "0.1"} <= set(shown)
@@ -288,6 +311,69 @@ def test_names_of_curves_do_not_touch():
     figure.to_svg()
     boxes = sorted((t.get_window_extent() for t in figure.axes[0].texts), key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+
+
+def lengths_of_bars(name):
+    """Lengths by what stands at their ends, and the figure's texts."""
+    (ax,) = drawn(name)[0].axes
+    found = {}
+    for bar in ax.patches:
+        ends = [
+            t for t in ax.texts if abs(t.get_position()[0] - bar.get_x() - bar.get_width()) < 0.05
+        ]
+        middle = bar.get_y() + bar.get_height() / 2
+        for text in ends:
+            if abs(text.get_position()[1] - middle) < 0.02:
+                found[text.get_text()] = bar.get_width()
+    return found
+
+
+def test_bars_are_as_long_as_their_numbers():
+    lengths = lengths_of_bars("bars")
+    assert lengths["290K"] / lengths["70.0K"] == pytest.approx(290_400 / 69_984)
+    assert lengths["37.8M"] / lengths["34.9K"] == pytest.approx(37_752_832 / 34_944)
+    assert {"0", "4,096", *LAYERS, "activations (values)"} <= set(texts(drawn("bars")[0]))
+
+
+def test_bars_in_a_row_add_up():
+    (ax,) = drawn("bars end to end")[0].axes
+    rows = {}
+    for bar in ax.patches[len(HELD) :]:  # after the key
+        rows.setdefault(round(bar.get_y(), 3), []).append((bar.get_x(), bar.get_width()))
+    first, _, last = sorted(rows.items())
+    (start, width), (then, _) = first[1]
+    assert then == pytest.approx(start + width)
+    totals = [sum(width for _, width in row) for _, row in (first, last)]
+    assert totals[1] / totals[0] == pytest.approx((37_752_832 + 4_096) / (290_400 + 34_944))
+    assert {"325K", "70.0K", "37.8M"} <= set(texts(drawn("bars end to end")[0]))
+
+
+def test_bars_are_told_apart_without_colour():
+    (ax,) = drawn("bars below one another")[0].axes
+    assert [patch.get_facecolor()[3] for patch in ax.patches[:3]] == [1, 0.3, 0]
+    assert all(patch.get_edgecolor()[3] == 1 for patch in ax.patches)
+
+
+def test_a_number_of_a_bar_in_other_words():
+    figure = plots.bars(["VGG-16"], {"memory": [60.95]}, write=lambda mb: f"{mb:.0f} MB")
+    assert "61 MB" in texts(figure)
+
+
+@pytest.mark.parametrize(
+    "count, text",
+    [
+        (0, "0"),
+        (9_999, "9,999"),
+        (10_000, "10.0K"),
+        (999_499, "999K"),
+        (999_950, "1.00M"),
+        (138_357_544, "138M"),
+        (15_470_264_320, "15.5G"),
+        (0.25, "0.25"),
+    ],
+)
+def test_counts_are_short(count, text):
+    assert texts(plots.bars(["a"], {"b": [count]}))[-1] == text
 
 
 def test_filters_share_one_scale():
@@ -319,6 +405,32 @@ def test_ink_is_dark_on_paper():
         (
             lambda: plots.confusion_matrix([[1, 2]]),
             r"`counts` has shape \(1, 2\), expected \(K, K\)",
+        ),
+        (lambda: plots.bars([], {"a": []}), "nothing to draw, expected at least one name"),
+        (
+            lambda: plots.bars(["a"], {"b": [1]}, arrange="piled"),
+            "`arrange` is 'piled', expected one of panels, stacked, grouped",
+        ),
+        (
+            lambda: plots.bars(["a"], {name: [1] for name in "bcde"}, arrange="stacked"),
+            '4 series are too many .* expected at most 3; use arrange="panels"',
+        ),
+        (
+            lambda: plots.bars(["a"], {"b": [1, 2]}),
+            r"'b' has shape \(2,\), expected \(1,\), a number for each name",
+        ),
+        (lambda: plots.bars(["a"], {"b": [-1]}), "'b' has numbers that are negative"),
+        (
+            lambda: plots.curves([1], {"a": [1]}, xlabel="x", ylabel="y", bands={"b": ([1], [1])}),
+            "`bands` has 'b', expected names of curves: a",
+        ),
+        (
+            lambda: plots.curves([1], {"a": [1]}, xlabel="x", ylabel="y", bands={"a": ([1], 2)}),
+            r"the band of 'a' has shapes \(1,\) and \(\), expected \(1,\) as `x`",
+        ),
+        (
+            lambda: plots.curves([1], {"a": [1]}, xlabel="x", ylabel="y", bands={"a": ([2], [1])}),
+            r"the band of 'a' is \(low, high\), but low exceeds high at position 0",
         ),
         (
             lambda: plots.curves([1], {}, xlabel="x", ylabel="y"),

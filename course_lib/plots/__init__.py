@@ -5,6 +5,7 @@ for by what they mean (:data:`course_lib.palette.ROLES`); what a colour says, a 
 a pattern says too.
 """
 
+from course_lib.plots.bars import bars
 from course_lib.plots.charts import curves
 from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
 from course_lib.plots.pictures import Signed, filters, images
@@ -12,6 +13,7 @@ from course_lib.plots.pictures import Signed, filters, images
 __all__ = [
     "Grid",
     "Signed",
+    "bars",
     "confusion_matrix",
     "curves",
     "filters",
