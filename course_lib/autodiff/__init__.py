@@ -8,6 +8,7 @@ array([1., 1., 1.])
 from course_lib.autodiff.check import check_gradients
 from course_lib.autodiff.graph import trace
 from course_lib.autodiff.ledger import count
+from course_lib.autodiff.newton import conjugate_gradient, newton_step
 from course_lib.autodiff.primitive import primitive
 from course_lib.autodiff.transforms import (
     grad,
@@ -22,6 +23,7 @@ from course_lib.autodiff.transforms import (
 
 __all__ = [
     "check_gradients",
+    "conjugate_gradient",
     "count",
     "grad",
     "hessian",
@@ -29,6 +31,7 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "newton_step",
     "primitive",
     "trace",
     "value_and_grad",
