@@ -1,5 +1,17 @@
 """The data of the course: what ships inside the packages it depends on, or is generated."""
 
 from course_lib.data.digits import Digits, load_digits
+from course_lib.data.photographs import PHOTOGRAPHS, Photograph, photograph
+from course_lib.data.placing import place_digits
+from course_lib.data.scenes import Scenes, digit_scenes
 
-__all__ = ["Digits", "load_digits"]
+__all__ = [
+    "PHOTOGRAPHS",
+    "Digits",
+    "Photograph",
+    "Scenes",
+    "digit_scenes",
+    "load_digits",
+    "photograph",
+    "place_digits",
+]
