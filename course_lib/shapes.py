@@ -150,6 +150,41 @@ def check_batch_norm(where, x, gamma, beta, mean, var):
         )
 
 
+def fans(where, shape):
+    """Return how many products one output of a layer adds up, and the gradient of one input.
+
+    Parameters
+    ----------
+    where : str
+        The function that asks, which the error names.
+    shape : tuple of int
+        Of a weight, outputs first: ``(K, D)`` or ``(F, C, KH, KW)``.
+
+    Returns
+    -------
+    fan_in, fan_out : int
+        ``C * KH * KW`` and ``F * KH * KW``; the latter where each input lies in all the windows
+        that it can, as with stride 1 it does away from the edge.
+
+    Raises
+    ------
+    ValueError
+        If `shape` has fewer than two axes, or one without entries.
+
+    Examples
+    --------
+    >>> fans("he_normal", (16, 6, 5, 5))
+    (150, 400)
+    """
+    if len(shape) < 2 or min(shape) < 1:
+        raise ValueError(
+            f"{where}: `shape` is {tuple(shape)}, expected that of a weight, outputs first, with "
+            f"at least two axes and no empty one"
+        )
+    outputs, inputs, *kernel = shape
+    return inputs * math.prod(kernel), outputs * math.prod(kernel)
+
+
 def check_array(where, name, array):
     """Raise a TypeError unless `array` has the attributes of an array."""
     if not (hasattr(array, "shape") and hasattr(array, "ndim") and hasattr(array, "dtype")):

@@ -27,6 +27,7 @@ from course_lib.numpy_layers.conv import (
     conv_transpose2d_backward,
     conv_transpose2d_forward,
 )
+from course_lib.numpy_layers.initializers import he_normal, normal, xavier_normal
 from course_lib.numpy_layers.linear import Flatten, Linear, linear_backward, linear_forward
 from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
 from course_lib.numpy_layers.norm import BatchNorm, batch_norm_backward, batch_norm_forward
@@ -82,12 +83,14 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "he_normal",
     "linear",
     "linear_backward",
     "linear_forward",
     "max_pool2d",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "normal",
     "relu",
     "relu_backward",
     "relu_forward",
@@ -97,4 +100,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "tanh_forward",
+    "xavier_normal",
 ]

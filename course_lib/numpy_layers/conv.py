@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from course_lib.numpy_layers.initializers import he_normal
 from course_lib.numpy_layers.windows import columns, columns_adjoint
 from course_lib.shapes import (
     check_floats,
@@ -216,9 +217,9 @@ class Conv2d:
     in_channels, out_channels : int
     kernel_size, stride, padding : int or (int, int)
         In pixels; a pair means (rows, columns).
+    initializer : callable
+        Makes the weights from their shape, `rng` and `dtype`, as :func:`he_normal`; biases are 0.
     rng : numpy.random.Generator
-        Draws the weights from a normal distribution of variance ``2 / (C * KH * KW)``
-        (He et al., 2015, "Delving Deep into Rectifiers", eq. 10); the biases are 0.
     dtype : dtype
     """
 
@@ -230,13 +231,13 @@ class Conv2d:
         *,
         stride=1,
         padding=0,
+        initializer=he_normal,
         rng,
         dtype=np.float32,
     ):
         KH, KW = pair("Conv2d", "kernel_size", kernel_size, least=1)
-        std = (2 / (in_channels * KH * KW)) ** 0.5
-        weight = std * rng.standard_normal((out_channels, in_channels, KH, KW))
-        self.params = {"weight": weight.astype(dtype), "bias": np.zeros(out_channels, dtype)}
+        weight = initializer((out_channels, in_channels, KH, KW), rng=rng, dtype=dtype)
+        self.params = {"weight": weight, "bias": np.zeros(out_channels, dtype)}
         self.grads = {}
         self.stride, self.padding = stride, padding
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from course_lib.numpy_layers.initializers import he_normal
 from course_lib.shapes import check_floats, check_gradient, check_shapes
 
 
@@ -70,16 +71,15 @@ class Linear:
     Parameters
     ----------
     in_features, out_features : int
+    initializer : callable
+        Makes the weights from their shape, `rng` and `dtype`, as :func:`he_normal`; biases are 0.
     rng : numpy.random.Generator
-        Draws the weights from a normal distribution of variance ``2 / D`` (He et al., 2015,
-        "Delving Deep into Rectifiers", eq. 10); the biases are 0.
     dtype : dtype
     """
 
-    def __init__(self, in_features, out_features, *, rng, dtype=np.float32):
-        std = (2 / in_features) ** 0.5
-        weight = std * rng.standard_normal((out_features, in_features))
-        self.params = {"weight": weight.astype(dtype), "bias": np.zeros(out_features, dtype)}
+    def __init__(self, in_features, out_features, *, initializer=he_normal, rng, dtype=np.float32):
+        weight = initializer((out_features, in_features), rng=rng, dtype=dtype)
+        self.params = {"weight": weight, "bias": np.zeros(out_features, dtype)}
         self.grads = {}
 
     def forward(self, x):

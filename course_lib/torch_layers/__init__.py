@@ -7,6 +7,7 @@ and :mod:`torch.optim` take the place of `Sequential`, `SGD` and `Adam`.
 
 from course_lib.torch_layers.activation import ReLU, Sigmoid, Tanh, relu, sigmoid, tanh
 from course_lib.torch_layers.conv import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d
+from course_lib.torch_layers.initializers import he_normal, normal, xavier_normal
 from course_lib.torch_layers.linear import Flatten, Linear, linear
 from course_lib.torch_layers.loss import cross_entropy
 from course_lib.torch_layers.norm import BatchNorm, batch_norm
@@ -28,9 +29,12 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
+    "he_normal",
     "linear",
     "max_pool2d",
+    "normal",
     "relu",
     "sigmoid",
     "tanh",
+    "xavier_normal",
 ]

@@ -13,6 +13,7 @@ from course_lib.shapes import (
     pair,
     transposed_geometry,
 )
+from course_lib.torch_layers.initializers import he_normal
 from course_lib.torch_layers.windows import columns, columns_adjoint
 
 
@@ -56,14 +57,13 @@ class Conv2d(nn.Module):
         *,
         stride=1,
         padding=0,
+        initializer=he_normal,
         rng,
         dtype=torch.float32,
     ):
         super().__init__()
         KH, KW = pair("Conv2d", "kernel_size", kernel_size, least=1)
-        std = (2 / (in_channels * KH * KW)) ** 0.5
-        shape = (out_channels, in_channels, KH, KW)
-        weight = std * torch.randn(shape, generator=rng, device=rng.device, dtype=dtype)
+        weight = initializer((out_channels, in_channels, KH, KW), rng=rng, dtype=dtype)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(out_channels, device=rng.device, dtype=dtype))
         self.stride, self.padding = stride, padding

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from course_lib.shapes import check_floats, check_shapes
+from course_lib.torch_layers.initializers import he_normal
 
 
 def linear(x, weight, bias):
@@ -18,11 +19,11 @@ def linear(x, weight, bias):
 class Linear(nn.Module):
     """As :class:`course_lib.numpy_layers.Linear`; `rng` is a :class:`torch.Generator`."""
 
-    def __init__(self, in_features, out_features, *, rng, dtype=torch.float32):
+    def __init__(
+        self, in_features, out_features, *, initializer=he_normal, rng, dtype=torch.float32
+    ):
         super().__init__()
-        std = (2 / in_features) ** 0.5
-        shape = (out_features, in_features)
-        weight = std * torch.randn(shape, generator=rng, device=rng.device, dtype=dtype)
+        weight = initializer((out_features, in_features), rng=rng, dtype=dtype)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(out_features, device=rng.device, dtype=dtype))
 

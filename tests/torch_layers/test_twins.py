@@ -41,6 +41,7 @@ LAYERS = {  # class: its arguments, and the shape of an input
     "Tanh": ((), {}, (2, 3)),
     "BatchNorm": ((3,), {"momentum": 0.3}, (2, 3, 4, 5)),
 }
+INITIALIZERS = {"he_normal", "normal", "xavier_normal"}
 NUMPY_ONLY = {"Sequential", "SGD", "Adam"}  # torch.nn and torch.optim have them
 ACCELERATORS = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 DEVICES = ["cpu", *(name for name, available in ACCELERATORS.items() if available())]
@@ -77,7 +78,7 @@ def test_every_layer_has_a_twin_and_a_case():
     assert {f"{n}_backward" for n in functions} < names
     classes = {n for n in names if n[0].isupper()}
     assert classes - NUMPY_ONLY == LAYERS.keys()
-    assert set(torch_layers.__all__) == functions | classes - NUMPY_ONLY
+    assert set(torch_layers.__all__) == functions | INITIALIZERS | classes - NUMPY_ONLY
 
 
 def test_the_twins_live_in_files_of_the_same_names():
@@ -95,6 +96,12 @@ def test_the_twins_live_in_files_of_the_same_names():
 def test_functions_have_the_same_parameters(name):
     forward, _, twin = pair(name)
     assert str(inspect.signature(forward)) == str(inspect.signature(twin))
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_initializers_have_the_same_parameters(name):
+    ours, theirs = vars(numpy_layers)[name], vars(torch_layers)[name]
+    assert parameters(ours) == parameters(theirs)
 
 
 @pytest.mark.parametrize("name", LAYERS)
