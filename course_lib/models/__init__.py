@@ -1,0 +1,18 @@
+"""The networks of the course after their papers, small twins that train in seconds, and a ledger.
+
+Every model is a :class:`torch.nn.Module` whose parts have names, in the order in which they run,
+and which says with `input_shape` ``(C, H, W)`` what images it was made for. :func:`summary` counts
+what any module costs. The layers are those of :mod:`torch.nn`, which know groups and the device
+"meta" (shapes without numbers, for counting); :mod:`course_lib.torch_layers` computes the same.
+"""
+
+from course_lib.models.summary import LayerRow, Summary, summary
+from course_lib.models.support import gradient_support, receptive_window
+
+__all__ = [
+    "LayerRow",
+    "Summary",
+    "gradient_support",
+    "receptive_window",
+    "summary",
+]
