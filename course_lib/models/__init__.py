@@ -6,6 +6,17 @@ what any module costs. The layers are those of :mod:`torch.nn`, which know group
 "meta" (shapes without numbers, for counting); :mod:`course_lib.torch_layers` computes the same.
 """
 
+from course_lib.models.resnet import (
+    plain18,
+    plain34,
+    plain_cifar,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnet_cifar,
+)
 from course_lib.models.summary import LayerRow, Summary, summary
 from course_lib.models.support import gradient_support, receptive_window
 
@@ -13,6 +24,15 @@ __all__ = [
     "LayerRow",
     "Summary",
     "gradient_support",
+    "plain18",
+    "plain34",
+    "plain_cifar",
     "receptive_window",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet_cifar",
     "summary",
 ]
