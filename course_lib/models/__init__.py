@@ -6,6 +6,7 @@ what any module costs. The layers are those of :mod:`torch.nn`, which know group
 "meta" (shapes without numbers, for counting); :mod:`course_lib.torch_layers` computes the same.
 """
 
+from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
 from course_lib.models.resnet import (
     plain18,
     plain34,
@@ -23,10 +24,13 @@ from course_lib.models.support import gradient_support, receptive_window
 __all__ = [
     "LayerRow",
     "Summary",
+    "digit_codes",
     "gradient_support",
+    "lenet5",
     "plain18",
     "plain34",
     "plain_cifar",
+    "rbf_loss",
     "receptive_window",
     "resnet18",
     "resnet34",
