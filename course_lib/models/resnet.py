@@ -2,10 +2,12 @@
 
 from collections import OrderedDict
 
+import torch
 from torch import nn
 from torch.nn import functional
 
-from course_lib.models.parts import check_images, draw_weights, he
+from course_lib.models.parts import check_images
+from course_lib.torch_layers import he_normal
 
 __all__ = [
     "BasicBlock",
@@ -40,7 +42,7 @@ def resnet34(num_classes=1000, *, shortcut="B", rng=None):
         zeros, or project by a 1x1 convolution. The paper's table 2 has A, its table 3 both;
         torchvision has B.
     rng : torch.Generator, optional
-        Draws the weights, He's way; torch's own if not given.
+        Draws the weights, He's way; by default one with the seed 0.
 
     Returns
     -------
@@ -121,7 +123,7 @@ def resnet_cifar(
         Whether the last layer of each block starts with gamma 0 (without `batch_norm`: with
         weights 0), so that the block starts as its shortcut.
     rng : torch.Generator, optional
-        Draws the weights, He's way; torch's own if not given.
+        Draws the weights, He's way; by default one with the seed 0.
 
     Returns
     -------
@@ -333,7 +335,7 @@ def _imagenet(block, counts, num_classes, shortcut, rng):
         layers[f"stage{number}"] = _stage(block, count, width, channels, stride, shortcut=shortcut)
         width = block.expansion * channels
     layers["head"] = _head(width, num_classes)
-    return draw_weights(ResNet((3, 224, 224), layers), he, rng=rng)
+    return _drawn(ResNet((3, 224, 224), layers), rng)
 
 
 def _cifar(n, in_channels, num_classes, widths, shortcut, batch_norm, zero_init, rng):
@@ -347,7 +349,7 @@ def _cifar(n, in_channels, num_classes, widths, shortcut, batch_norm, zero_init,
         layers[f"stage{number}"] = _stage(BasicBlock, n, width, channels, stride, **options)
         width = channels
     layers["head"] = _head(width, num_classes)
-    model = draw_weights(ResNet((in_channels, 32, 32), layers), he, rng=rng)
+    model = _drawn(ResNet((in_channels, 32, 32), layers), rng)
     if zero_init:
         for block in model.blocks().values():
             nn.init.zeros_(block.body[-1].weight)
@@ -356,3 +358,15 @@ def _cifar(n, in_channels, num_classes, widths, shortcut, batch_norm, zero_init,
 
 def _head(width, num_classes):
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes))
+
+
+def _drawn(model, rng):
+    """Return the model with weights drawn He's way and biases 0; on "meta" there is none to draw."""
+    rng = torch.Generator(device="cpu").manual_seed(0) if rng is None else rng
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
+            with torch.no_grad():
+                layer.weight.copy_(he_normal(layer.weight.shape, rng=rng))
+                if layer.bias is not None:
+                    layer.bias.zero_()
+    return model
