@@ -1,11 +1,10 @@
 """The networks of the course after their papers, small twins that train in seconds, and a ledger.
 
-Every model is a :class:`torch.nn.Module` whose parts have names, in the order in which they run,
-and which says with `input_shape` ``(C, H, W)`` what images it was made for. :func:`summary` counts
-what any module costs. The layers are those of :mod:`torch.nn`, which know groups and the device
-"meta" (shapes without numbers, for counting); :mod:`course_lib.torch_layers` computes the same.
+Every model is a :class:`torch.nn.Module` whose parts have names, in the order in which they run.
+:func:`summary` counts what any module costs.
 """
 
+from course_lib.models.alexnet import alexnet, alexnet_small
 from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
 from course_lib.models.resnet import (
     plain18,
@@ -20,10 +19,14 @@ from course_lib.models.resnet import (
 )
 from course_lib.models.summary import LayerRow, Summary, summary
 from course_lib.models.support import gradient_support, receptive_window
+from course_lib.models.vgg import vgg11, vgg13, vgg16, vgg19, vgg_small
+from course_lib.models.zfnet import zfnet, zfnet_small
 
 __all__ = [
     "LayerRow",
     "Summary",
+    "alexnet",
+    "alexnet_small",
     "digit_codes",
     "gradient_support",
     "lenet5",
@@ -39,4 +42,11 @@ __all__ = [
     "resnet152",
     "resnet_cifar",
     "summary",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vgg_small",
+    "zfnet",
+    "zfnet_small",
 ]

@@ -2,13 +2,14 @@
 
 Conventions. A layer's `weights` are its parameters without biases; buffers, such as running
 averages, are no parameters. `activations` is the number of values that it puts out. `macs` counts
-the multiplications with weights: of a convolution, outputs times the weights of one output, so
-that groups and sparse connections count as what they are; biases, pools, norms and activation
-functions count 0. `receptive_field` and `stride` are in pixels of the image, as
-:mod:`course_lib.models.receptive_field` says; a fully connected layer has no stride.
+the multiplications with weights: of a convolution, weights times places, so that groups and sparse
+connections count as what they are; biases, pools, norms and activation functions count 0.
+`receptive_field` and `stride` are in pixels of the image, by the arithmetic of the module
+:mod:`course_lib.models.receptive_field`; a fully connected layer has no stride.
 
 A layer of one's own whose weights are not used like that says so in a method
-``cost(input_shape, output_shape) -> (weights, macs)``, shapes without the batch.
+``cost(input_shape, output_shape) -> (weights, macs)``, shapes without the batch. A model may have a
+`name` for the caption.
 """
 
 from dataclasses import dataclass, replace
@@ -182,7 +183,8 @@ def summary(model, input_shape):
             parameters = weights = 0
         counted.add(visit.path)
         rows.append(_row(visit, parameters, weights, macs))
-    return Summary(type(model).__name__, tuple(input_shape), tuple(rows))
+    name = getattr(model, "name", type(model).__name__)
+    return Summary(name, tuple(input_shape), tuple(rows))
 
 
 def _row(visit, parameters, weights, macs):
@@ -209,9 +211,10 @@ def _cost(visit):
     if hasattr(visit.layer, "cost"):
         return parameters, *visit.layer.cost(visit.input_shape, visit.output_shape)
     kernels = [p for name, p in named if "bias" not in name and "beta" not in name]
-    transposed = isinstance(visit.layer, nn.ConvTranspose2d)
-    values = prod(visit.input_shape if transposed else visit.output_shape)
-    macs = sum(values * p.numel() // p.shape[0] for p in kernels if p.ndim > 1)
+    transposed = isinstance(visit.layer, nn.ConvTranspose2d | torch_layers.ConvTranspose2d)
+    shape = visit.input_shape if transposed else visit.output_shape
+    places = prod(shape[1:] if len(shape) == 3 else shape[:-1])  # where the weights are used
+    macs = places * sum(p.numel() for p in kernels if p.ndim > 1)
     return parameters, sum(p.numel() for p in kernels), macs
 
 

@@ -217,16 +217,18 @@ def _after_layer(layer, seen, x, y):
         weighted = any(p.ndim > 1 for p in layer.parameters())
         whole = weighted or x.shape != y.shape
         return Seen(seen.field.window(seen.size), (1, 1)) if whole else seen
-    if isinstance(layer, nn.Flatten | torch_layers.Flatten):
-        return seen
+    if y.ndim == 2:  # flattened, or reduced to one number for each map
+        flattened = y.numel() == x.numel()
+        return seen if flattened else Seen(seen.field.window(seen.size), (1, 1))
     return Seen(_after_map_layer(layer, seen.field, x, y), tuple(y.shape[2:]))
 
 
 def _after_map_layer(layer, field, x, y):
     if x.ndim != 4 or y.ndim != 4:
         return None
-    if isinstance(layer, nn.ConvTranspose2d):
-        return field.spread(layer.kernel_size, layer.stride, layer.padding)
+    if isinstance(layer, nn.ConvTranspose2d | torch_layers.ConvTranspose2d):
+        kernel, stride, padding, dilation = window_of(layer)
+        return field.spread(kernel, stride, padding) if dilation == (1, 1) else None
     if isinstance(layer, nn.Upsample):
         return _after_upsampling(layer, field, x, y)
     if isinstance(layer, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d):
@@ -253,22 +255,22 @@ def _after_upsampling(layer, field, x, y):
 
 def window_of(layer):
     """Return kernel, stride, padding and dilation of a layer, four pairs, or None."""
-    weight = getattr(layer, "weight", None)
-    kernel = getattr(layer, "kernel_size", None)
+    settings = getattr(layer, "geometry", {}) | vars(layer)
+    kernel = settings.get("kernel_size")
     if kernel is None:
+        weight = getattr(layer, "weight", None)
         kernel = tuple(weight.shape[2:]) if getattr(weight, "ndim", 0) == 4 else None
     if kernel is None:
         return None
     name = type(layer).__name__
     kernel = pair(name, "kernel_size", kernel, least=1)
-    dilation = pair(name, "dilation", getattr(layer, "dilation", 1), least=1)
-    stride, padding = getattr(layer, "stride", 1), getattr(layer, "padding", 0)
+    dilation = pair(name, "dilation", settings.get("dilation", 1), least=1)
+    stride = settings.get("stride", 1)
     stride = pair(name, "stride", kernel if stride is None else stride, least=1)
+    padding = settings.get("padding", 0)
     if padding in ("same", "valid"):
-        reach = [
-            d * (k - 1) if padding == "same" else 0 for k, d in zip(kernel, dilation, strict=True)
-        ]
-        padding = tuple(r // 2 for r in reach)
+        around = [d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True)]
+        padding = tuple(around) if padding == "same" else 0
     return kernel, stride, pair(name, "padding", padding, least=0), dilation
 
 
