@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from course_lib.shapes import check_labels, check_shapes, pair
-from course_lib.torch_layers import AvgPool2d, Conv2d, Flatten, Linear, Tanh, avg_pool2d, conv2d
+from course_lib.torch_layers import Tanh
 
 TABLE_I = (  # the maps of S2 that each of the 16 maps of C3 reads
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 0), (5, 0, 1)),
@@ -32,7 +32,7 @@ BITMAPS = (
 )
 
 
-def lenet5(*, c3="sparse", subsampling="trainable", output="rbf", rng=None):
+def lenet5(*, c3="sparse", subsampling="trainable", output="rbf", rng=None, device=None):
     """Build LeNet-5: 32x32 pixels, two rounds of convolution and subsampling, ten outputs.
 
     As in the paper it has 60,000 trainable parameters: C1 156, S2 12, C3 1,516, S4 32, C5 48,120
@@ -51,6 +51,8 @@ def lenet5(*, c3="sparse", subsampling="trainable", output="rbf", rng=None):
     rng : torch.Generator, optional
         For the weights, which are drawn uniformly between ``-2.4 / D`` and ``2.4 / D`` for a unit
         with D inputs (appendix A); by default one with the seed 0. Biases are 0.
+    device : device, optional
+        Of the weights; "meta" for counting.
 
     Returns
     -------
@@ -70,7 +72,6 @@ def lenet5(*, c3="sparse", subsampling="trainable", output="rbf", rng=None):
     Y. LeCun, L. Bottou, Y. Bengio & P. Haffner (1998), "Gradient-Based Learning Applied to Document
     Recognition", section II.B.
     """
-    rng = torch.Generator().manual_seed(0) if rng is None else rng
     for name, value, options in (
         ("c3", c3, ("sparse", "dense")),
         ("subsampling", subsampling, ("trainable", "average")),
@@ -79,34 +80,46 @@ def lenet5(*, c3="sparse", subsampling="trainable", output="rbf", rng=None):
         if value not in options:
             expected = " or ".join(map(repr, options))
             raise ValueError(f"lenet5: `{name}` is {value!r}, expected {expected}")
+    on = {"device": device}
     trainable = subsampling == "trainable"
     layers = {
-        "c1": Conv2d(1, 6, 5, rng=rng),  # 6 maps of 28 x 28
+        "c1": nn.Conv2d(1, 6, 5, **on),  # 6 maps of 28 x 28
         "squash1": Squash(),
-        "s2": Subsampling(6, 2, rng=rng) if trainable else AvgPool2d(2),  # 14 x 14
+        "s2": Subsampling(6, 2, **on) if trainable else nn.AvgPool2d(2),  # 14 x 14
         "squash2": Squash(),
-        "c3": TableConv2d(TABLE_I, 5, rng=rng) if c3 == "sparse" else Conv2d(6, 16, 5, rng=rng),
+        "c3": TableConv2d(TABLE_I, 5, **on) if c3 == "sparse" else nn.Conv2d(6, 16, 5, **on),
         "squash3": Squash(),  # 16 maps of 10 x 10
-        "s4": Subsampling(16, 2, rng=rng) if trainable else AvgPool2d(2),  # 5 x 5
+        "s4": Subsampling(16, 2, **on) if trainable else nn.AvgPool2d(2),  # 5 x 5
         "squash4": Squash(),
-        "c5": Conv2d(16, 120, 5, rng=rng),  # 120 maps of 1 x 1
+        "c5": nn.Conv2d(16, 120, 5, **on),  # 120 maps of 1 x 1
         "squash5": Squash(),
-        "flatten": Flatten(),
-        "f6": Linear(120, 84, rng=rng),
+        "flatten": nn.Flatten(),
+        "f6": nn.Linear(120, 84, **on),
         "squash6": Squash(),
-        "output": RBF(digit_codes()) if output == "rbf" else Linear(84, 10, rng=rng),
+        "output": RBF(digit_codes().to(device)) if output == "rbf" else nn.Linear(84, 10, **on),
     }
     model = LeNet5(OrderedDict(layers))
-    for layer in (model.c1, model.c5, model.f6, model.c3, model.output):
-        if isinstance(layer, Conv2d | Linear):
-            draw_uniformly(layer.weight, layer.weight[0].numel(), rng)
+    draw_uniformly(model, torch.Generator().manual_seed(0) if rng is None else rng)
     return model
 
 
-def draw_uniformly(weight, inputs, rng):
-    """Fill `weight` with numbers drawn between ``-2.4 / inputs`` and ``2.4 / inputs``."""
-    bound = 2.4 / inputs
-    nn.init.uniform_(weight, -bound, bound, generator=rng)
+def draw_uniformly(model, rng):
+    """Draw each unit's weights between ``-2.4 / D`` and ``2.4 / D``, D its inputs; biases are 0."""
+    for layer in model:
+        if isinstance(layer, TableConv2d):
+            parts = zip(layer.weight.split(layer.reads), layer.inputs(), strict=True)
+        elif isinstance(layer, Subsampling):
+            parts = [(layer.coefficient, math.prod(layer.kernel_size))]
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            parts = [(layer.weight, layer.weight[0].numel())]
+        else:
+            continue
+        with torch.no_grad():
+            layer.bias.zero_()
+            for weight, inputs in parts:
+                if not weight.is_meta:
+                    drawn = torch.rand(weight.shape, generator=rng, device=rng.device)
+                    weight.copy_((2 * drawn - 1) * 2.4 / inputs)
 
 
 def digit_codes(dtype=torch.float32):
@@ -196,23 +209,18 @@ class Subsampling(nn.Module):
         Maps, C.
     kernel_size : int or pair of int
         Rows and columns of a tile, in pixels; the stride too.
-    rng : torch.Generator
-        Draws the coefficients, between ``-2.4`` and ``2.4`` over the pixels of a tile.
     """
 
-    def __init__(self, channels, kernel_size, *, rng, dtype=torch.float32):
+    def __init__(self, channels, kernel_size, *, device=None, dtype=None):
         super().__init__()
-        KH, KW = pair("Subsampling", "kernel_size", kernel_size, least=1)
-        self.kernel_size = self.stride = (KH, KW)
+        self.kernel_size = self.stride = pair("Subsampling", "kernel_size", kernel_size, least=1)
         self.padding = 0
-        self.coefficient = nn.Parameter(torch.empty(channels, device=rng.device, dtype=dtype))
-        self.bias = nn.Parameter(torch.zeros(channels, device=rng.device, dtype=dtype))
-        draw_uniformly(self.coefficient, KH * KW, rng)
+        self.coefficient = nn.Parameter(torch.ones(channels, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
 
     def forward(self, x):
         check_shapes("Subsampling", x=(x, "N C H W"), coefficient=(self.coefficient, "C"))
-        KH, KW = self.kernel_size
-        tiles = KH * KW * avg_pool2d(x, self.kernel_size)
+        tiles = functional.avg_pool2d(x, self.kernel_size, divisor_override=1)
         return tiles * self.coefficient[:, None, None] + self.bias[:, None, None]
 
     def cost(self, input_shape, output_shape):
@@ -231,8 +239,6 @@ class TableConv2d(nn.Module):
         For each map of the output the maps of the input that it reads, counted from 0.
     kernel_size : int or pair of int
         Rows and columns of a kernel, in pixels.
-    rng : torch.Generator
-        Draws the weights of a map with D inputs between ``-2.4 / D`` and ``2.4 / D``.
 
     Raises
     ------
@@ -240,7 +246,7 @@ class TableConv2d(nn.Module):
         If a row of the table is empty or names a map twice.
     """
 
-    def __init__(self, table, kernel_size, *, rng, dtype=torch.float32):
+    def __init__(self, table, kernel_size, *, device=None, dtype=None):
         super().__init__()
         for f, row in enumerate(table):
             if not row or len(set(row)) < len(row):
@@ -248,16 +254,22 @@ class TableConv2d(nn.Module):
                     f"TableConv2d: row {f} of `table` is {row!r}, expected different maps, at "
                     f"least one"
                 )
-        KH, KW = self.kernel_size = pair("TableConv2d", "kernel_size", kernel_size, least=1)
+        self.kernel_size = pair("TableConv2d", "kernel_size", kernel_size, least=1)
         self.stride, self.padding = 1, 0
         self.in_channels, self.out_channels = 1 + max(map(max, table)), len(table)
+        self.reads = [len(row) for row in table]
         entries = torch.tensor([(f, c) for f, row in enumerate(table) for c in row]).T
-        self.register_buffer("entries", entries.to(rng.device), persistent=False)
-        kernels = [torch.empty(len(row), KH, KW, device=rng.device, dtype=dtype) for row in table]
-        for kernel in kernels:
-            draw_uniformly(kernel, kernel.numel(), rng)
-        self.weight = nn.Parameter(torch.cat(kernels))
-        self.bias = nn.Parameter(torch.zeros(len(table), device=rng.device, dtype=dtype))
+        self.register_buffer("entries", entries.to(device), persistent=False)
+        weight = torch.empty(sum(self.reads), *self.kernel_size, device=device, dtype=dtype)
+        std = [
+            1 / inputs**0.5 for inputs in self.inputs() for _ in range(inputs // weight[0].numel())
+        ]
+        self.weight = nn.Parameter(weight.normal_() * weight.new_tensor(std)[:, None, None])
+        self.bias = nn.Parameter(torch.zeros(len(table), device=device, dtype=dtype))
+
+    def inputs(self):
+        """Return for each map of the output how many inputs a unit of it has."""
+        return [reads * math.prod(self.kernel_size) for reads in self.reads]
 
     def dense_weight(self):
         """Return the weights of the full convolution, ``(F, C, KH, KW)``, 0 off the table."""
@@ -265,7 +277,7 @@ class TableConv2d(nn.Module):
         return self.weight.new_zeros(shape).index_put(tuple(self.entries), self.weight)
 
     def forward(self, x):
-        return conv2d(x, self.dense_weight(), self.bias)
+        return functional.conv2d(x, self.dense_weight(), self.bias)
 
 
 class RBF(nn.Module):

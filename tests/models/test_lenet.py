@@ -28,11 +28,6 @@ XXX...XXX..X.XXX
 """  # Table I of the paper: rows are the maps of S2, columns those of C3
 
 
-@pytest.fixture
-def generator():
-    return torch.Generator().manual_seed(0)
-
-
 def double(*shape, seed=0):
     return torch.tensor(np.random.default_rng(seed).normal(size=shape))
 
@@ -149,8 +144,8 @@ def test_squash_keeps_the_two_values_of_the_patterns():
     assert slope.item() == pytest.approx(1.7159 * 2 / 3)
 
 
-def test_subsampling_by_hand(generator):
-    layer = Subsampling(2, 2, rng=generator)
+def test_subsampling_by_hand():
+    layer = Subsampling(2, 2)
     with torch.no_grad():
         layer.coefficient.copy_(torch.tensor([0.5, -1.0]))
         layer.bias.copy_(torch.tensor([1.0, 3.0]))
@@ -159,16 +154,16 @@ def test_subsampling_by_hand(generator):
     assert y.tolist() == [[[[0.5 * 10 + 1, 0.5 * 18 + 1]], [[-42 + 3, -50 + 3]]]]
 
 
-def test_subsampling_refuses_other_maps(generator):
-    layer = Subsampling(2, 2, rng=generator)
+def test_subsampling_refuses_other_maps():
+    layer = Subsampling(2, 2)
     with pytest.raises(ValueError, match=r"Subsampling: `coefficient` has shape \(2,\).*C = 3"):
         layer(torch.zeros(1, 3, 4, 4))
     with pytest.raises(ValueError, match="Subsampling: `kernel_size` is 0, expected at least 1"):
-        Subsampling(2, 0, rng=generator)
+        Subsampling(2, 0)
 
 
-def test_table_conv_by_hand(generator):
-    layer = TableConv2d([(0, 2), (1,)], 1, rng=generator)
+def test_table_conv_by_hand():
+    layer = TableConv2d([(0, 2), (1,)], 1)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([2.0, 3.0, 5.0])[:, None, None])
         layer.bias.copy_(torch.tensor([100.0, 0.0]))
@@ -176,8 +171,8 @@ def test_table_conv_by_hand(generator):
     assert layer(x).flatten().tolist() == [2 * 1 + 3 * 7 + 100, 5 * 10]
 
 
-def test_table_conv_is_a_sum_of_convolutions_of_the_maps_listed(generator):
-    layer = TableConv2d(TABLE_I, 5, rng=generator, dtype=torch.float64)
+def test_table_conv_is_a_sum_of_convolutions_of_the_maps_listed():
+    layer = TableConv2d(TABLE_I, 5, dtype=torch.float64)
     x = double(2, 6, 14, 14).requires_grad_()
     expected, kernels = [], iter(layer.weight)
     for row, bias in zip(TABLE_I, layer.bias, strict=True):
@@ -195,9 +190,9 @@ def test_table_conv_is_a_sum_of_convolutions_of_the_maps_listed(generator):
 
 
 @pytest.mark.parametrize("row", [(), (1, 1)])
-def test_a_table_with_an_odd_row_is_refused(row, generator):
+def test_a_table_with_an_odd_row_is_refused(row):
     with pytest.raises(ValueError, match=r"TableConv2d: row 1 of `table` is .*different maps"):
-        TableConv2d([(0, 1), row], 3, rng=generator)
+        TableConv2d([(0, 1), row], 3)
 
 
 def test_codes_are_pictures_of_twelve_by_seven():
