@@ -361,8 +361,8 @@ def _head(width, num_classes):
 
 
 def _drawn(model, rng):
-    """Return the model with weights drawn He's way and biases 0; on "meta" there is none to draw."""
-    rng = torch.Generator(device="cpu").manual_seed(0) if rng is None else rng
+    """Return the model with weights drawn He's way and biases 0; not so on the device "meta"."""
+    rng = torch.Generator().manual_seed(0) if rng is None else rng
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear) and not layer.weight.is_meta:
             with torch.no_grad():
