@@ -261,10 +261,8 @@ class TableConv2d(nn.Module):
         entries = torch.tensor([(f, c) for f, row in enumerate(table) for c in row]).T
         self.register_buffer("entries", entries.to(device), persistent=False)
         weight = torch.empty(sum(self.reads), *self.kernel_size, device=device, dtype=dtype)
-        std = [
-            1 / inputs**0.5 for inputs in self.inputs() for _ in range(inputs // weight[0].numel())
-        ]
-        self.weight = nn.Parameter(weight.normal_() * weight.new_tensor(std)[:, None, None])
+        bound = math.prod(self.kernel_size) ** -0.5
+        self.weight = nn.Parameter(weight.uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(len(table), device=device, dtype=dtype))
 
     def inputs(self):
