@@ -4,6 +4,7 @@ Each function returns a :class:`Figure`, which JupyterLab, Colab and the built b
 A page with several of them can carry the shared scripts once: :func:`once_per_page`.
 """
 
+from course_lib.web.architecture import architecture_editor
 from course_lib.web.convolution import backward_stepper, convolution_explorer
 from course_lib.web.cost_map import cost_map
 from course_lib.web.figure import Figure, once_per_page
@@ -14,6 +15,7 @@ from course_lib.web.sweep import sweep
 
 __all__ = [
     "Figure",
+    "architecture_editor",
     "backward_pass",
     "backward_stepper",
     "convolution_explorer",

@@ -77,7 +77,17 @@ def step_size(show, grid, **page_options):
     yield page
 
 
-FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map, step_size]
+def architecture_editor(show, grid, **page_options):
+    page = show(web.architecture_editor(), **page_options)
+    yield page
+    page.get_by_role("button", name="conv2").click()
+    yield page
+    page.get_by_role("spinbutton", name="filters").fill("255")
+    page.get_by_role("spinbutton", name="kernel").fill("0")
+    yield page
+
+
+FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map, step_size, architecture_editor]
 
 
 @pytest.mark.parametrize("states", FIGURES)

@@ -24,6 +24,7 @@ FIGURES = {
     "sweep": web.sweep(GRAPH),
     "cost": web.cost_map(COUNTS),
     "step": web.step_size(np.sin, np.cos, 1.0, label="sin x"),
+    "architecture": web.architecture_editor(),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -38,6 +39,7 @@ LARGEST = FIGURES | {
     "cost": web.cost_map(
         {"inputs": SIZES, "outputs": SIZES, "forward": MILLIONS, "reverse": MILLIONS}
     ),
+    "architecture": web.architecture_editor("vgg19", measure="operations"),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
 PARTS = r'<(?:script|style) data-course-part="([\w-]+)">'
@@ -166,6 +168,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "sweep": "w4 = sin x1\t0.9093\t\N{MINUS SIGN}0.4161\t0\t1",
         "cost": "9 / 5: reverse",
         "step": "The derivative of sin x at 1 is 0.540302.",
+        "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
     }
     assert worked[name] in text
 
@@ -218,6 +221,8 @@ def test_nothing_sticks_out(show, name, width):
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.get_by_label("flipped").check()
             page.get_by_role("slider").fill("3")
+        if name == "architecture":
+            page.locator(".row").nth(-1).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -255,6 +260,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "sweep": {"SELECT", "BUTTON", "INPUT"},
             "cost": {"INPUT"},
             "step": {"INPUT"},
+            "architecture": {"SELECT", "BUTTON", "INPUT"},
         }[name]
     )
 
