@@ -9,6 +9,8 @@ from course_lib.web.convolution import backward_stepper, convolution_explorer
 from course_lib.web.cost_map import cost_map
 from course_lib.web.figure import Figure, once_per_page
 from course_lib.web.graph import backward_pass
+from course_lib.web.inception import inception_widths
+from course_lib.web.moving_digit import moving_digit
 from course_lib.web.quiz import quiz
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
@@ -20,6 +22,8 @@ __all__ = [
     "backward_stepper",
     "convolution_explorer",
     "cost_map",
+    "inception_widths",
+    "moving_digit",
     "once_per_page",
     "quiz",
     "step_size",

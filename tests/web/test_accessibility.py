@@ -87,7 +87,30 @@ def architecture_editor(show, grid, **page_options):
     yield page
 
 
-FIGURES = [explorer, stepper, quiz, backward_pass, sweep, cost_map, step_size, architecture_editor]
+def moving_digit(show, grid, **page_options):
+    layers = [{"kind": "conv2d", "weight": np.ones((1, 1, 5, 5)), "bias": [0]}]
+    layers += [{"kind": "linear", "weight": np.eye(2, 16), "bias": [0, 1]}]
+    networks = {"one": layers, "other": layers}
+    figure = web.moving_digit(networks, np.eye(8)[None], [0], size=8, reach=1)
+    page = show(figure, **page_options)
+    yield page
+    page.get_by_label("other").check()
+    page.get_by_label("Canvas").press("ArrowRight")
+    page.locator("p.unseen[role=status]").filter(has_text="reads").wait_for(state="attached")
+    yield page
+
+
+FIGURES = [
+    explorer,
+    stepper,
+    quiz,
+    backward_pass,
+    sweep,
+    cost_map,
+    step_size,
+    architecture_editor,
+    moving_digit,
+]
 
 
 @pytest.mark.parametrize("states", FIGURES)

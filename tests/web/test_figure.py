@@ -16,6 +16,12 @@ X, K, DY = [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 0], [2, -1]], [[1, 2], [3, 4]
 GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
 COUNTS = {"inputs": [1, 4], "outputs": [1, 2], "forward": [[3, 3], [9, 9]]}
 COUNTS["reverse"] = [[3, 6], [5, 10]]
+READS_ONE = [{"kind": "linear", "weight": np.zeros((2, 64)), "bias": [0, np.log(3)]}]
+LENET_SIZED = [
+    {"kind": "conv2d", "weight": np.ones((16, 1, 19, 19)), "bias": np.zeros(16)},
+    {"kind": "conv2d", "weight": np.ones((120, 16, 14, 14)), "bias": np.zeros(120)},
+    {"kind": "linear", "weight": np.ones((10, 120)), "bias": np.zeros(10)},
+]
 FIGURES = {
     "explorer": web.convolution_explorer(X, K, dy=DY),
     "stepper": web.backward_stepper(X, K, DY),
@@ -24,6 +30,7 @@ FIGURES = {
     "sweep": web.sweep(GRAPH),
     "cost": web.cost_map(COUNTS),
     "step": web.step_size(np.sin, np.cos, 1.0, label="sin x"),
+    "digit": web.moving_digit(READS_ONE, np.eye(8)[None], [1], size=8, reach=1),
     "architecture": web.architecture_editor(),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
@@ -38,6 +45,11 @@ LARGEST = FIGURES | {
     "sweep": web.sweep(WIDE),
     "cost": web.cost_map(
         {"inputs": SIZES, "outputs": SIZES, "forward": MILLIONS, "reverse": MILLIONS}
+    ),
+    "digit": web.moving_digit(
+        {"a network with a long name": LENET_SIZED, "another one, longer": LENET_SIZED},
+        np.ones((12, 8, 8)),
+        [8] * 12,
     ),
     "architecture": web.architecture_editor("vgg19", measure="operations"),
 }
@@ -168,6 +180,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "sweep": "w4 = sin x1\t0.9093\t\N{MINUS SIGN}0.4161\t0\t1",
         "cost": "9 / 5: reverse",
         "step": "The derivative of sin x at 1 is 0.540302.",
+        "digit": "a 1\t1 (75%)",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
     }
     assert worked[name] in text
@@ -260,6 +273,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "sweep": {"SELECT", "BUTTON", "INPUT"},
             "cost": {"INPUT"},
             "step": {"INPUT"},
+            "digit": {"INPUT", "DIV", "BUTTON"},
             "architecture": {"SELECT", "BUTTON", "INPUT"},
         }[name]
     )
