@@ -5,6 +5,15 @@ Every model is a :class:`torch.nn.Module` whose parts have names, in the order i
 """
 
 from course_lib.models.alexnet import alexnet, alexnet_small
+from course_lib.models.fcn import (
+    FCN,
+    bilinear_kernel,
+    convolution_of,
+    fcn8s,
+    fcn16s,
+    fcn32s,
+    fcn_small,
+)
 from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
 from course_lib.models.resnet import (
     plain18,
@@ -23,11 +32,18 @@ from course_lib.models.vgg import vgg11, vgg13, vgg16, vgg19, vgg_small
 from course_lib.models.zfnet import zfnet, zfnet_small
 
 __all__ = [
+    "FCN",
     "LayerRow",
     "Summary",
     "alexnet",
     "alexnet_small",
+    "bilinear_kernel",
+    "convolution_of",
     "digit_codes",
+    "fcn8s",
+    "fcn16s",
+    "fcn32s",
+    "fcn_small",
     "gradient_support",
     "lenet5",
     "plain18",

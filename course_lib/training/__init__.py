@@ -4,6 +4,7 @@ from course_lib.training.checkpoints import CheckpointError, load_checkpoint, sa
 from course_lib.training.device import choose_device
 from course_lib.training.evaluation import accuracy, evaluate, predict, top_k_accuracy
 from course_lib.training.fitting import Epoch, History, TrainingError, fit
+from course_lib.training.metrics import class_iou, confusion_counts, mean_iou, pixel_accuracy
 from course_lib.training.seeding import seed
 
 __all__ = [
@@ -13,9 +14,13 @@ __all__ = [
     "TrainingError",
     "accuracy",
     "choose_device",
+    "class_iou",
+    "confusion_counts",
     "evaluate",
     "fit",
     "load_checkpoint",
+    "mean_iou",
+    "pixel_accuracy",
     "predict",
     "save_checkpoint",
     "seed",
