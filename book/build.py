@@ -83,6 +83,7 @@ def build(source=ROOT):
 def prepare_kernels(source):
     """Set the environment of the notebooks, which is the same whoever builds the book."""
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["COURSE_PROGRESS"] = "0"  # no bars on a page
     # The library of this folder, whatever else is installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source), os.getenv("PYTHONPATH")]))
     # A profile of IPython without the user's start-up files, in which the kernel keeps its warnings
