@@ -77,6 +77,14 @@ def step_size(show, grid, **page_options):
     yield page
 
 
+def inception_widths(show, grid, **page_options):
+    page = show(web.inception_widths(), **page_options)
+    yield page
+    page.get_by_label("naive").check()
+    page.get_by_role("slider").first.fill("256")
+    yield page
+
+
 def architecture_editor(show, grid, **page_options):
     page = show(web.architecture_editor(), **page_options)
     yield page
@@ -109,6 +117,7 @@ FIGURES = [
     cost_map,
     step_size,
     architecture_editor,
+    inception_widths,
     moving_digit,
 ]
 

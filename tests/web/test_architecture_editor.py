@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import web
+from course_lib import models, web
 from course_lib.web.architecture import FIELDS, PRESETS, count_layers
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -117,6 +117,36 @@ def random_net(rng):
         ranges |= {"groups": (1, 4), "units": (1, 20)}
         layers.append(layer | {f: int(rng.integers(*ranges[f])) for f in FIELDS[str(kind)]})
     return int(rng.integers(1, 7)), int(rng.integers(8, 65)), layers
+
+
+TWINS = {
+    "lenet5": lambda: models.lenet5(c3="dense", subsampling="average", output="linear"),
+    "alexnet": lambda: models.alexnet(device="meta"),
+    "alexnet-one-tower": lambda: models.alexnet(towers=1, device="meta"),
+    "zfnet": lambda: models.zfnet(device="meta"),
+    "vgg11": lambda: models.vgg11(device="meta"),
+    "vgg13": lambda: models.vgg13(device="meta"),
+    "vgg16": lambda: models.vgg16(device="meta"),
+    "vgg19": lambda: models.vgg19(device="meta"),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_rows_are_those_of_the_models(name):
+    channels, size, layers = (PRESETS[name][key] for key in ("channels", "size", "layers"))
+    found = models.summary(TWINS[name](), (channels, size, size))
+    kinds = ("Conv2d", "MaxPool2d", "AvgPool2d", "Linear")
+    rows = [row for row in found.rows if row.kind in kinds]
+    assert len(rows) == len(layers)
+    for row, layer, counted in zip(rows, layers, count_layers(channels, size, layers), strict=True):
+        assert row.name.split(".")[-1] == layer["name"]
+        shape = (counted["channels"], counted["size"], counted["size"])
+        assert row.output_shape in (shape, shape[:1])
+        assert row.activations == counted["values"]
+        assert row.parameters == counted["parameters"]
+        assert row.macs == counted["macs"]
+        assert row.receptive_field == counted["field"]
+        assert row.stride == counted["stride"]
 
 
 COUNT = "nets => nets.map(net => courseFigures.counting.count(...net))"

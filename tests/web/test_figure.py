@@ -32,6 +32,7 @@ FIGURES = {
     "step": web.step_size(np.sin, np.cos, 1.0, label="sin x"),
     "digit": web.moving_digit(READS_ONE, np.eye(8)[None], [1], size=8, reach=1),
     "architecture": web.architecture_editor(),
+    "inception": web.inception_widths(),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -52,6 +53,7 @@ LARGEST = FIGURES | {
         [8] * 12,
     ),
     "architecture": web.architecture_editor("vgg19", measure="operations"),
+    "inception": web.inception_widths(1024, 512, [1024] * 6),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
 PARTS = r'<(?:script|style) data-course-part="([\w-]+)">'
@@ -181,6 +183,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "cost": "9 / 5: reverse",
         "step": "The derivative of sin x at 1 is 0.540302.",
         "digit": "a 1\t1 (75%)",
+        "inception": "5x5\t32\t15,872\t12,443,648\t153,600",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
     }
     assert worked[name] in text
@@ -275,6 +278,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "step": {"INPUT"},
             "digit": {"INPUT", "DIV", "BUTTON"},
             "architecture": {"SELECT", "BUTTON", "INPUT"},
+            "inception": {"SELECT", "BUTTON", "INPUT"},
         }[name]
     )
 
