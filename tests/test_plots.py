@@ -13,7 +13,8 @@ import pytest
 from matplotlib import colors
 
 from course_lib import palette, plots
-from course_lib.plots import Grid, Signed, theme
+from course_lib.plots import Grid, Segmented, Signed, theme
+from course_lib.plots.segmentations import parts, runs
 
 SVG = "{http://www.w3.org/2000/svg}"
 X = np.arange(1.0, 10).reshape(3, 3)
@@ -21,6 +22,10 @@ EPOCHS = np.arange(5)
 
 LAYERS = ["conv1", "pool1", "fc6"]
 HELD = {"activations (values)": [290_400, 69_984, 4_096], "parameters": [34_944, 0, 37_752_832]}
+
+TRUTH, PREDICTED = np.zeros((2, 12, 16), int)
+TRUTH[4:9, 3:8] = PREDICTED[4:9, 3:9] = 1
+PICTURE = 0.9 * TRUTH
 
 FIGURES = {  # one of each kind; a new function of plots has its example here
     "bars": lambda: plots.bars(LAYERS, HELD, roles={"parameters": "weight"}),
@@ -35,6 +40,10 @@ FIGURES = {  # one of each kind; a new function of plots has its example here
     "filters": lambda: plots.filters(np.linspace(-1, 1, 72).reshape(8, 1, 3, 3)),
     "images": lambda: plots.images({"digit": X / 9, "its gradient": Signed(X - 5)}),
     "matrix": lambda: plots.matrix(X - 5, role="weight", rows="outputs", columns="pixels"),
+    "segmentations": lambda: plots.segmentations(
+        {"stride 8": Segmented(PICTURE, PREDICTED, TRUTH), "truth": Segmented(PICTURE, TRUTH)},
+        ["paper", "three"],
+    ),
     "number_grids": lambda: plots.number_grids(Grid("x", X, "input", [(0, 0)]), "=", Grid("y", X)),
 }
 WIDE = {
@@ -449,8 +458,36 @@ def test_ink_is_dark_on_paper():
             "30 cells in a row are too many for a page of 4.5 inches",
         ),
         (lambda: plots.number_grids("="), "no Grid among the items"),
+        (lambda: plots.segmentations({}, []), "`pictures` is empty, expected captions"),
+        (
+            lambda: plots.segmentations({"s": Segmented(X, X[:2])}, ["0"]),
+            r"'s' has a picture of \(3, 3\), predictions of \(2, 3\) and a truth of",
+        ),
     ],
 )
 def test_says_what_is_wrong(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_right_and_wrong_pixels_are_told_apart_without_colour():
+    svg = plots.segmentations({"s": Segmented(PICTURE, PREDICTED, TRUTH)}, ["0", "three"]).to_svg()
+    filled = re.findall(r'<path d="([^"]*)"[^>]*style="fill: var\(--course-(right|wrong)', svg)
+    assert [(role, d.count("M")) for d, role in filled] == [("right", 5), ("wrong", 5)]
+    crossed = re.findall(r'<path d="([^"]*)"[^>]*stroke: var\(--course-wrong', svg)
+    assert [d.count("M") for d in crossed] == [5], "one line through each run"
+    assert svg.count(">three<") == 1
+
+
+def test_runs_and_parts():
+    mask = np.array([[1, 1, 0, 1], [0, 0, 0, 1]], bool)
+    rows, starts, ends = runs(mask)
+    assert (rows.tolist(), starts.tolist(), ends.tolist()) == ([0, 0, 1], [0, 3, 3], [2, 4, 4])
+    large = np.kron(mask, np.ones((4, 4), bool))
+    assert sorted(len(part) for part in parts(large)) == [32, 32]
+    assert not list(parts(mask)), "too small for a name"
+
+
+def test_a_picture_in_colour():
+    svg = plots.images({"photo": np.ones((4, 6, 3))}).to_svg()
+    assert "image/png" in svg

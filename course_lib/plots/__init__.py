@@ -9,9 +9,11 @@ from course_lib.plots.bars import bars
 from course_lib.plots.charts import curves
 from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
 from course_lib.plots.pictures import Signed, filters, images
+from course_lib.plots.segmentations import Segmented, segmentations
 
 __all__ = [
     "Grid",
+    "Segmented",
     "Signed",
     "bars",
     "confusion_matrix",
@@ -20,4 +22,5 @@ __all__ = [
     "images",
     "matrix",
     "number_grids",
+    "segmentations",
 ]

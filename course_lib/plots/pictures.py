@@ -34,12 +34,12 @@ def images(pictures, *, columns=None, ink=True):
     Parameters
     ----------
     pictures : mapping, or iterable of (caption, picture)
-        A picture is an array ``(H, W)`` in 0..1, or a :class:`Signed`: coloured by its size, with
-        a dash where it is negative.
+        A picture is an array ``(H, W)`` or, in colour, ``(H, W, 3)``, in 0..1; or a
+        :class:`Signed`: coloured by its size, with a dash where it is negative.
     columns : int, optional
         Pictures in a row; by default all, up to four.
     ink : bool
-        Whether 1 is black on white paper; else 1 is white.
+        Whether 1 is black on white paper; else 1 is white. Colours are light in either case.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def images(pictures, *, columns=None, ink=True):
     Raises
     ------
     ValueError
-        If there is no picture, or one has not two axes.
+        If there is no picture, or one has other axes.
     """
     pairs = list(pictures.items() if isinstance(pictures, Mapping) else pictures)
     if not pairs:
@@ -69,8 +69,9 @@ def draw_picture(ax, caption, picture, ink):
     """Draw one picture into axes without ticks."""
     signed = isinstance(picture, Signed)
     values = np.asarray(picture.values if signed else picture, float)
-    if values.ndim != 2:
-        raise ValueError(f"images: {caption!r} has shape {values.shape}, expected (H, W)")
+    if values.ndim != 2 and (signed or values.shape[2:] != (3,)):
+        expected = "(H, W)" if signed else "(H, W) or (H, W, 3)"
+        raise ValueError(f"images: {caption!r} has shape {values.shape}, expected {expected}")
     if signed:
         draw_signed(ax, values, picture.role, scale=picture.scale)
     else:
