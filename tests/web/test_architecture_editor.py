@@ -252,15 +252,15 @@ def test_the_paper_s_224_does_not_come_out_even(show):
 def test_where_most_of_it_is(show, spoken):
     page = show(web.architecture_editor("vgg16"))
     insight = page.locator(".insight")
-    assert insight.inner_text() == (
+    assert insight.inner_text().replace("\N{NO-BREAK SPACE}", " ") == (
         "Of the parameters, fc6 alone has 74 %; all convolutions 11 %, all fully connected layers "
         "89 %."
     )
     page.get_by_role("radio", name="memory").check()
-    assert insight.inner_text().startswith("Of the memory, conv1_1 and conv1_2 have 21 % each; ")
+    assert insight.inner_text().startswith("Of the memory, conv1_1 and conv1_2 have 21")
     assert spoken(page) == insight.inner_text()
     page.get_by_role("radio", name="multiply-accumulates").check()
-    assert insight.inner_text().startswith("Of the operations, 6 layers have 12 % each; ")
+    assert insight.inner_text().startswith("Of the operations, 6 layers have 12")
 
 
 def test_bars_are_as_long_as_their_shares(show):
@@ -370,6 +370,17 @@ def test_typing_is_one_step_to_take_back(show):
     assert page.get_by_role("button", name="Redo").get_attribute("aria-disabled") == "true"
     page.get_by_role("button", name="Reset").click()
     assert totals(page)[0] == "60,965,224"
+
+
+def test_taking_back_keeps_the_focus(show):
+    page = show(web.architecture_editor("alexnet"))
+    fill(page, "conv1", filters=97)
+    page.keyboard.press("Control+z")
+    assert focused(page).startswith("filters")
+    assert page.get_by_role("spinbutton", name="filters").input_value() == "96"
+    page.get_by_role("button", name="Add pooling after conv1").click()
+    page.keyboard.press("Control+z")  # the focus was on what is gone
+    assert focused(page) == "conv1"
 
 
 def test_add_and_remove(show, spoken):

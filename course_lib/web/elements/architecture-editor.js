@@ -588,18 +588,19 @@ courseFigures.define("course-architecture-editor", ({ counting, Figure, node, sh
       }
       const { key, of } = MEASURES[this.measure];
       const total = this.sum[key];
+      const inline = (share) => percent(share).replace(" ", "\u00a0");  // not broken over a line
       if (!total) return `No layer has ${of} yet.`;
       const amounts = this.rows.map((row) => row[key]);
       const most = Math.max(...amounts);
       const whose = this.all().filter((_, at) => amounts[at] === most).map(({ name }) => name);
       const all = whose.length > 3 ? `${whose.length} layers` : whose.join(" and ");
-      const lead = `${all} ${whose.length > 1 ? "have" : "alone has"} ${percent(most / total)}` +
+      const lead = `${all} ${whose.length > 1 ? "have" : "alone has"} ${inline(most / total)}` +
         (whose.length > 1 ? " each" : "");
       const kinds = this.all().map(({ kind }) => kind);
       const of_ = (kind) => amounts.reduce((sum, n, at) => sum + (kinds[at] === kind ? n : 0), 0);
       const shares = ["conv", "fc"].filter((kind) => of_(kind)).map((kind) =>
         `${kind === "fc" ? "fully connected layers" : "convolutions"} ` +
-        `${percent(of_(kind) / total)}`);
+        `${inline(of_(kind) / total)}`);
       return `Of the ${of}, ${lead}; all ${shares.join(", all ")}.`;
     }
   };
