@@ -165,6 +165,6 @@ def alexnet_small(
             f"{activation}5": act(),
             "pool5": nn.MaxPool2d(**pool),  # 1 x 1
         }
-        classifier = head([64, 128, 128, num_classes], act, dropout)
+        classifier = head([64, 256, 256, num_classes], act, dropout)
     model = Classifier("AlexNet, small", features, classifier, (in_channels, 32, 32))
     return draw_weights(model, he if activation == "relu" else xavier, rng=rng)

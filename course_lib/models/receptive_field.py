@@ -84,17 +84,13 @@ class Axis:
         last = tuple(max(b, d) for _, b, _, d in seen)
         return Axis(first, last, int(self.stride * period))
 
-    def crop(self, by):
-        """Drop the first `by` units; with a negative number, pad."""
-        return self._over(lambda o: range(o + by, o + by + 1), len(self.first), len(self.first))
-
     def _over(self, units, period, advance):
         """The axis of a map whose unit `o` sees what the range ``units(o)`` of units of this sees.
 
         The range repeats, `advance` units further on, after `period` units of that map.
         """
         ends = [units(o) for o in range(period)]
-        P = len(self.first)  # the first P of a range hold the smallest `first`, the last P ...
+        P = len(self.first)  # the first P units of a range hold its smallest `first`, and so on
         first = tuple(min(self.pixels(i)[0] for i in seen[:P]) for seen in ends)
         last = tuple(max(self.pixels(i)[1] for i in seen[-P:]) for seen in ends)
         return Axis(first, last, int(self.stride * advance))
@@ -130,10 +126,6 @@ class Field:
     def union(self, other):
         """As :meth:`Axis.union`."""
         return Field(self.rows.union(other.rows), self.columns.union(other.columns))
-
-    def crop(self, rows, columns):
-        """As :meth:`Axis.crop`."""
-        return Field(self.rows.crop(rows), self.columns.crop(columns))
 
 
 def _one(rows, columns):

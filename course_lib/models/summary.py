@@ -86,7 +86,8 @@ class Summary:
     def receptive_field(self):
         """Pixels that the unit with the widest view sees; None if no layer's view is known."""
         known = [row.receptive_field for row in self.rows if row.receptive_field is not None]
-        return max(known, key=lambda size: size if isinstance(size, tuple) else (size, size))
+        pair = [size if isinstance(size, tuple) else (size, size) for size in known]
+        return known[pair.index(max(pair))] if known else None
 
     def row(self, name):
         """Return the row of a layer; raise a ValueError if there is none, or several."""

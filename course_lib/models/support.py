@@ -114,7 +114,7 @@ def _gradient(model, visits, input_shape):
                 hooks.callback(layer.register_forward_hook(_average).remove)
         hooks.callback(target.layer.register_forward_hook(stop).remove)
         with suppress(_Reached):
-            functional_call(model, stand_ins, (x,))
+            functional_call(model, stand_ins, (x.clone(),))
         y = reached[-1]
         unit = y[0, :, *_centre(y.shape[1:])] if y.ndim == 4 else y
         (gradient,) = torch.autograd.grad(unit.sum(), x)

@@ -76,16 +76,16 @@ def trace(model, input_shape):
     x._seen = Seen(Field(), tuple(x.shape[2:]))
     with ExitStack() as hooks, torch.no_grad():
         for path, layer in layers(model):
-            enter = layer.register_forward_pre_hook(follow.enter)
-            leave = layer.register_forward_hook(follow.leaving(path), with_kwargs=False)
+            enter = layer.register_forward_pre_hook(follow.entering(path))
+            leave = layer.register_forward_hook(follow.leaving(path))
             hooks.callback(enter.remove)
             hooks.callback(leave.remove)
         with follow:
             try:
                 functional_call(model, shadows, (x,))
             except Exception as error:
-                for path in follow.inside:
-                    error.add_note(f"in layer {path} of {type(model).__name__}")
+                for layer in follow.inside:
+                    error.add_note(f"in layer {layer} of {type(model).__name__}")
                 raise
     return _named(model, follow.visits)
 
@@ -93,6 +93,8 @@ def trace(model, input_shape):
 def layers(module, path=""):
     """Yield the path and the module of every layer in a model."""
     children = list(module.named_children())
+    if not children and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        return
     if not children or any(True for _ in module.parameters(recurse=False)):
         yield path, module
         return
@@ -108,9 +110,9 @@ def find(where, visits, name):
     ValueError
         If there is none, or several.
     """
-    exact = [i for i, visit in enumerate(visits) if name in (visit.name, visit.path)]
-    ends = [i for i, visit in enumerate(visits) if visit.path.endswith(f".{name}")]
-    found = exact or ends
+    called = [i for i, visit in enumerate(visits) if visit.name == name]
+    ends = [i for i, visit in enumerate(visits) if f".{visit.path}".endswith(f".{name}")]
+    found = called or ends
     if len(found) == 1:
         return found[0]
     names = ", ".join(visits[i].name for i in found) or ", ".join(v.name for v in visits)
@@ -138,8 +140,11 @@ class _Follow(TorchFunctionMode):
         super().__init__()
         self.visits, self.inside = [], []
 
-    def enter(self, layer, inputs):
-        self.inside.append(type(layer).__name__)
+    def entering(self, path):
+        def enter(layer, inputs):
+            self.inside.append(f"{path} ({type(layer).__name__})")
+
+        return enter
 
     def leaving(self, path):
         def leave(layer, inputs, output):
@@ -192,7 +197,7 @@ def _after_function(name, seen, x, y, args):
         return Seen(_after_slices(field, x, args[1]), tuple(y.shape[2:]))
     if name == "pad" and x.ndim == y.ndim == 4:
         left, _, top, _ = (*args[1], 0, 0)[:4]
-        return Seen(field.crop(-top, -left), tuple(y.shape[2:]))
+        return Seen(field.window((1, 1), (1, 1), (top, left)), tuple(y.shape[2:]))
     return Seen(None, seen.size)
 
 
@@ -201,12 +206,12 @@ def _after_slices(field, x, index):
     if Ellipsis in index:
         at = index.index(Ellipsis)
         index = (*index[:at], *[slice(None)] * (5 - len(index)), *index[at + 1 :])
-    starts = [0, 0]
+    starts, steps = [0, 0], [1, 1]
     for axis, part in enumerate(index[2:]):
-        if not isinstance(part, slice) or part.step not in (None, 1):
+        if not isinstance(part, slice):
             return None
-        starts[axis] = part.indices(x.shape[2 + axis])[0]
-    return field.crop(*starts)
+        starts[axis], _, steps[axis] = part.indices(x.shape[2 + axis])
+    return field.window((1, 1), steps, [-start for start in starts])
 
 
 def _after_layer(layer, seen, x, y):
@@ -255,8 +260,12 @@ def _after_upsampling(layer, field, x, y):
 
 def window_of(layer):
     """Return kernel, stride, padding and dilation of a layer, four pairs, or None."""
-    settings = getattr(layer, "geometry", {}) | vars(layer)
-    kernel = settings.get("kernel_size")
+    geometry = getattr(layer, "geometry", {})
+
+    def setting(name, default):
+        return getattr(layer, name, geometry.get(name, default))
+
+    kernel = setting("kernel_size", None)
     if kernel is None:
         weight = getattr(layer, "weight", None)
         kernel = tuple(weight.shape[2:]) if getattr(weight, "ndim", 0) == 4 else None
@@ -264,10 +273,10 @@ def window_of(layer):
         return None
     name = type(layer).__name__
     kernel = pair(name, "kernel_size", kernel, least=1)
-    dilation = pair(name, "dilation", settings.get("dilation", 1), least=1)
-    stride = settings.get("stride", 1)
+    dilation = pair(name, "dilation", setting("dilation", 1), least=1)
+    stride = setting("stride", 1)
     stride = pair(name, "stride", kernel if stride is None else stride, least=1)
-    padding = settings.get("padding", 0)
+    padding = setting("padding", 0)
     if padding in ("same", "valid"):
         around = [d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True)]
         padding = tuple(around) if padding == "same" else 0

@@ -100,7 +100,7 @@ def vgg_body(convolutions, widths, *, in_channels=3, kernel_size=3):
 def vgg_small(num_classes=10, *, depth=8, kernel_size=3, dropout=0.5, in_channels=1, rng=None):
     """Build a twin of the VGG networks that learns to read digits, ``(N, in_channels, 32, 32)``.
 
-    Three blocks of convolutions with 16, 32 and 64 maps, each with a pool, then two fully connected
+    Three blocks of convolutions with 8, 16 and 32 maps, each with a pool, then two fully connected
     layers. Three 3x3 windows in a row see 7 pixels, as one 7x7 window does: compare
     ``vgg_small(depth=11)`` with ``vgg_small(depth=5, kernel_size=7)``.
 
@@ -133,7 +133,7 @@ def vgg_small(num_classes=10, *, depth=8, kernel_size=3, dropout=0.5, in_channel
         raise ValueError(f"vgg_small: `kernel_size` is {kernel_size!r}, expected an odd number")
     blocks = [(depth - 2) // 3] * 3
     with torch.device("meta"):
-        features = vgg_body(blocks, (16, 32, 64), in_channels=in_channels, kernel_size=kernel_size)
-        classifier = head([64 * 4 * 4, 128, num_classes], nn.ReLU, dropout)
+        features = vgg_body(blocks, (8, 16, 32), in_channels=in_channels, kernel_size=kernel_size)
+        classifier = head([32 * 4 * 4, 128, num_classes], nn.ReLU, dropout)
     model = Classifier(f"VGG-{depth}, small", features, classifier, (in_channels, 32, 32))
     return draw_weights(model, he, rng=rng)

@@ -101,6 +101,6 @@ def zfnet_small(num_classes=10, *, dropout=0.5, in_channels=1, rng=None):
             "relu5": nn.ReLU(),
             "pool5": nn.MaxPool2d(**pool),  # 1 x 1
         }
-        classifier = head([64, 128, 128, num_classes], nn.ReLU, dropout)
+        classifier = head([64, 256, 256, num_classes], nn.ReLU, dropout)
     model = Classifier("ZFNet, small", features, classifier, (in_channels, 32, 32))
     return draw_weights(model, he, rng=rng)
