@@ -102,8 +102,8 @@ def test_an_empty_batch():
 def test_a_classifier_becomes_convolutional(rng):
     classifier = vgg_small(depth=5, dropout=0.0).double().eval()
     nn.init.uniform_(classifier.classifier.fc6.bias)
-    features = vgg_body((1, 1, 1), (16, 32, 64), in_channels=1)
-    model = FCN(features, {"fc6": nn.Conv2d(64, 128, 4)}, 3, (1, 32, 32), stride=8)
+    features = vgg_body((1, 1, 1), (8, 16, 32), in_channels=1)
+    model = FCN(features, {"fc6": nn.Conv2d(32, 128, 4)}, 3, (1, 32, 32), stride=8)
     model = model.double().load_classifier(classifier)
     x = torch.from_numpy(rng.normal(size=(2, 1, 32, 32)))
     expected = classifier.classifier.fc6(classifier.features(x).flatten(1))
