@@ -1,5 +1,7 @@
 """The editor of networks: its counts against the papers' and PyTorch's, and every way to edit."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -475,6 +477,23 @@ def test_another_network_can_be_taken_back(show, spoken):
     page.get_by_role("button", name="Undo").click()
     assert page.get_by_label("network", exact=True).input_value() == "alexnet"
     assert cell(page, "conv1", "output").endswith("64")
+
+
+BOXES = """spans => spans.map(span => span.getBoundingClientRect())
+  .filter(box => box.width).map(box => [box.left, box.top + box.height / 2, box.right])"""
+WIDE_LETTERS = "<style>body { letter-spacing: 0.06em }</style>"  # as in a broad font
+
+
+@pytest.mark.parametrize("width", [390, 752])
+def test_a_broad_font_has_room(show, width):
+    figure = web.architecture_editor("vgg19")
+    page = show(body=WIDE_LETTERS + figure._repr_html_(), width=width)
+    row(page, "fc6").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    spans = page.locator(".row > span").evaluate_all(BOXES)
+    for one, other in pairwise(spans):  # in the order in which they stand in a row
+        if one[1] == other[1] and one[0] < other[0]:
+            assert one[2] <= other[0] + 0.5
 
 
 def test_the_picture_opens_a_layer(show):

@@ -174,6 +174,20 @@ def breadths(path):
     return right_top - left, lower_right - lower_left, lower_left, lower_right
 
 
+WIDE_LETTERS = "<style>body { letter-spacing: 0.06em }</style>"  # as in a broad font
+
+
+@pytest.mark.parametrize("width", [390, 752])
+def test_a_broad_font_has_room(show, width):
+    figure = web.inception_widths(*MODULES["5b"])
+    page = show(body=WIDE_LETTERS + figure._repr_html_(), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = page.locator(".box").evaluate_all(
+        "boxes => boxes.map(box => [box.scrollWidth, box.clientWidth])"
+    )
+    assert all(needed <= there for needed, there in boxes)
+
+
 def test_the_drawing_is_told(show):
     page = show(web.inception_widths())
     assert page.locator(".module").get_attribute("aria-label") == (

@@ -61,7 +61,9 @@ courseFigures.define("course-inception-widths", ({ counting, Figure, node, shape
       this.modules = modules;
       this.module = node("div", { class: "module", role: "img" });
       this.explanation = node("p", { class: "explanation" });
-      this.stage.append(this.controls(chosen), this.module, this.sliders(), this.table(),
+      const key = node("p", { class: "key" }, "Bands are as broad as there are maps. A box " +
+        "says its kernel, the maps it makes, and how many weights that takes.");
+      this.stage.append(this.controls(chosen), key, this.module, this.sliders(), this.table(),
         this.explanation);
       this.load(chosen);
     }
@@ -256,7 +258,7 @@ courseFigures.define("course-inception-widths", ({ counting, Figure, node, shape
         style: `left: ${25 * column}%; top: ${Y[row]}px; height: ${Y.firstEnd - Y.first}px` },
       node("b", {}, title), node("span", {}, counts));
       const arrow = (kernel, width) => `${kernel} \u2192 ${width}`;
-      const weighs = (weights) => `${short(weights)} weights`;
+      const weighs = (n) => node("span", {}, short(n), node("span", { class: "unit" }, " weights"));
       const made = [];
       if (column === 3) made.push(box("first", "pool", `${THREE} max`, "no weights"));
       else if (before) {
