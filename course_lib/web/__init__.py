@@ -12,6 +12,7 @@ from course_lib.web.graph import backward_pass
 from course_lib.web.inception import inception_widths
 from course_lib.web.moving_digit import moving_digit
 from course_lib.web.quiz import quiz
+from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
 
@@ -26,6 +27,7 @@ __all__ = [
     "moving_digit",
     "once_per_page",
     "quiz",
+    "segmentation_explorer",
     "step_size",
     "sweep",
 ]

@@ -108,6 +108,20 @@ def moving_digit(show, grid, **page_options):
     yield page
 
 
+def segmentation_explorer(show, grid, **page_options):
+    truth = np.array([[[0, 0, 1, 2]] * 4] * 2)
+    predictions = {(4, False): truth * 0, (2, False): truth, (2, True): truth[:, :, ::-1]}
+    names = ["background", "one", "two"]
+    figure = web.segmentation_explorer(truth / 2, truth, predictions, names=names)
+    page = show(figure, **page_options)
+    yield page
+    page.get_by_label("2", exact=True).check()
+    page.get_by_role("checkbox").check()
+    page.get_by_label("scene 2").check()
+    page.get_by_role("application").press("ArrowRight")
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -119,6 +133,7 @@ FIGURES = [
     architecture_editor,
     inception_widths,
     moving_digit,
+    segmentation_explorer,
 ]
 
 

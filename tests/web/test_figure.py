@@ -17,6 +17,7 @@ GRAPH = trace(lambda x1, x2: x1 * x2 + np.sin(x1), 2.0, 5.0)
 COUNTS = {"inputs": [1, 4], "outputs": [1, 2], "forward": [[3, 3], [9, 9]]}
 COUNTS["reverse"] = [[3, 6], [5, 10]]
 READS_ONE = [{"kind": "linear", "weight": np.zeros((2, 64)), "bias": [0, np.log(3)]}]
+TRUTH = np.eye(4, dtype=int)[None]
 LENET_SIZED = [
     {"kind": "conv2d", "weight": np.ones((16, 1, 19, 19)), "bias": np.zeros(16)},
     {"kind": "conv2d", "weight": np.ones((120, 16, 14, 14)), "bias": np.zeros(120)},
@@ -31,6 +32,9 @@ FIGURES = {
     "cost": web.cost_map(COUNTS),
     "step": web.step_size(np.sin, np.cos, 1.0, label="sin x"),
     "digit": web.moving_digit(READS_ONE, np.eye(8)[None], [1], size=8, reach=1),
+    "segmentation": web.segmentation_explorer(
+        np.eye(4)[None], TRUTH, {(2, False): TRUTH, (2, True): 0 * TRUTH}, names=["nothing", "ink"]
+    ),
     "architecture": web.architecture_editor(),
     "inception": web.inception_widths(),
 }
@@ -51,6 +55,12 @@ LARGEST = FIGURES | {
         {"a network with a long name": LENET_SIZED, "another one, longer": LENET_SIZED},
         np.ones((12, 8, 8)),
         [8] * 12,
+    ),
+    "segmentation": web.segmentation_explorer(
+        np.ones((12, 3, 64, 128)),
+        np.arange(12 * 64 * 128).reshape(12, 64, 128) % 32,
+        {(s, k): np.ones((12, 64, 128), int) for s in (32, 16, 8, 4, 2) for k in (False, True)},
+        names=["background", *(f"a class, number {k}" for k in range(31))],
     ),
     "architecture": web.architecture_editor("vgg19", measure="operations"),
     "inception": web.inception_widths(1024, 512, [1024] * 6),
@@ -183,6 +193,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "cost": "9 / 5: reverse",
         "step": "The derivative of sin x at 1 is 0.540302.",
         "digit": "a 1\t1 (75%)",
+        "segmentation": "stride 2, with skips\t0.375\t75.0%",
         "inception": "5x5\t32\t15,872\t12,443,648\t153,600",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
     }
@@ -277,6 +288,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "cost": {"INPUT"},
             "step": {"INPUT"},
             "digit": {"INPUT", "DIV", "BUTTON"},
+            "segmentation": {"INPUT", "DIV"},
             "architecture": {"SELECT", "BUTTON", "INPUT"},
             "inception": {"SELECT", "BUTTON", "INPUT"},
         }[name]
