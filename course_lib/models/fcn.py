@@ -88,7 +88,8 @@ def fcn_small(
 
     Three stages of one 3x3 convolution, batch normalization, ReLU and pooling, a head of one 5x5
     convolution. Unlike the paper's it has batch normalization, and no padding but that which keeps
-    the size: it is to be trained from nothing, on images of one size.
+    the size; and only the finer scores start at 0: on an untrained body coarse scores of 0 linger
+    where every pixel is background.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def fcn_small(
         head = _normalized("fc4", 4, C, widths[3], 5)
         shape = (in_channels, 64, 64)
         model = FCN(layers, head, num_classes, shape, stride=stride, skips=skips)
-    return model.begin(rng)
+    return model.begin(rng, zero="score_")
 
 
 def _normalized(name, n, in_channels, out_channels, kernel_size):
@@ -202,10 +203,11 @@ class FCN(nn.Module):
         ).requires_grad_(False)
         self.margin = Centres().shift(at.spread(self.upsample))  # pixels to cut off
 
-    def begin(self, rng=None, device=None):
+    def begin(self, rng=None, device=None, *, zero="score"):
         """Give a net that was built on "meta" its first weights; return it, on `device`.
 
-        Convolutions get He's, the scores 0, what goes up in size is bilinear.
+        Convolutions get He's, but those whose name begins with `zero` are 0; what goes up in size
+        is bilinear.
         """
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         device = torch.device("cpu" if device is None else device)
@@ -219,9 +221,8 @@ class FCN(nn.Module):
                 elif isinstance(layer, nn.ConvTranspose2d):
                     fill_bilinear(layer)
                 elif isinstance(layer, nn.Conv2d):
-                    zero = name.startswith("score")
-                    shape = layer.weight.shape
-                    layer.weight.copy_(torch.zeros(shape) if zero else he_normal(shape, rng=rng))
+                    shape, zeros = layer.weight.shape, name.startswith(zero)
+                    layer.weight.copy_(torch.zeros(shape) if zeros else he_normal(shape, rng=rng))
                     if layer.bias is not None:
                         layer.bias.zero_()
         return self.to(device)
