@@ -6,6 +6,53 @@ from course_lib.training.device import check_device, choose_device
 from course_lib.training.tensors import as_tensors, borrowed, check_rows, on_all, weight_type
 
 
+def accuracy(output, labels):
+    """Return the share of answers whose largest entry is the label's.
+
+    Parameters
+    ----------
+    output : torch.Tensor, shape (N, K) or (N, K, ...)
+        A score for each of K classes, of each image or of each of its pixels; of a tuple, the
+        first.
+    labels : torch.Tensor or array, shape (N,) or (N, ...)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, or there is no answer.
+    """
+    return top_k_accuracy(1)(output, labels)
+
+
+def top_k_accuracy(k):
+    """Return a metric: the share of answers in whose `k` largest entries the label's is.
+
+    It takes what :func:`accuracy` takes, and raises what that raises; also if there are fewer than
+    `k` classes.
+    """
+    if k < 1:
+        raise ValueError(f"top_k_accuracy: `k` is {k}, expected at least 1")
+
+    def metric(output, labels):
+        output = output[0] if isinstance(output, tuple) else output
+        labels = torch.as_tensor(labels, device=output.device)
+        expected = (*output.shape[:1], *output.shape[2:])
+        if output.ndim < 2 or labels.shape != expected or not labels.numel():
+            raise ValueError(
+                f"{metric.__name__}: `output` has shape {tuple(output.shape)} and `labels` "
+                f"{tuple(labels.shape)}, expected (N, K, ...) and (N, ...), and N more than 0"
+            )
+        if output.shape[1] < k:
+            raise ValueError(
+                f"{metric.__name__}: `output` has {output.shape[1]} classes, expected {k} or more"
+            )
+        best = output.argmax(1, keepdim=True) if k == 1 else output.topk(k, dim=1).indices
+        return (best == labels.unsqueeze(1)).any(dim=1).float().mean().item()
+
+    metric.__name__ = "accuracy" if k == 1 else f"top_{k}_accuracy"
+    return metric
+
+
 def predict(model, images, *, batch_size=256, device=None):
     """Return what the model answers to `images`, in evaluation mode and without gradients.
 
@@ -56,7 +103,7 @@ def joined(parts):
     return torch.cat(parts)
 
 
-def evaluate(model, images, labels, *, metric=None, batch_size=256, device=None):
+def evaluate(model, images, labels, *, metric=accuracy, batch_size=256, device=None):
     """Return how good the model's answers to `images` are.
 
     Parameters
@@ -65,9 +112,9 @@ def evaluate(model, images, labels, *, metric=None, batch_size=256, device=None)
         As in :func:`predict`.
     labels : array or tensor, or a tuple of them, shape (N, ...)
         What the answers should be.
-    metric : callable, optional
+    metric : callable
         ``metric(output, labels)``, called once with all answers, so that it need not be a mean over
-        the images; by default :func:`accuracy`.
+        the images.
 
     Returns
     -------
@@ -85,56 +132,8 @@ def evaluate(model, images, labels, *, metric=None, batch_size=256, device=None)
     >>> evaluate(model, digits.x_test, digits.y_test, metric=top_k_accuracy(3))
     1.0
     """
-    metric = accuracy if metric is None else metric
     dtype = weight_type(model)
     images = as_tensors("evaluate", "images", images, dtype)
     labels = on_all(lambda part: part.cpu(), as_tensors("evaluate", "labels", labels, dtype))
     check_rows("evaluate", images, labels)
     return float(metric(predict(model, images, batch_size=batch_size, device=device), labels))
-
-
-def accuracy(output, labels):
-    """Return the share of answers whose largest entry is the label's.
-
-    Parameters
-    ----------
-    output : torch.Tensor, shape (N, K) or (N, K, ...)
-        A score for each of K classes, of each image or of each of its pixels; of a tuple, the
-        first.
-    labels : torch.Tensor or array, shape (N,) or (N, ...)
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree, or there is no answer.
-    """
-    return top_k_accuracy(1)(output, labels)
-
-
-def top_k_accuracy(k):
-    """Return a metric: the share of answers in whose `k` largest entries the label's is.
-
-    It takes what :func:`accuracy` takes, and raises what that raises; also if there are fewer than
-    `k` classes.
-    """
-    if k < 1:
-        raise ValueError(f"top_k_accuracy: `k` is {k}, expected at least 1")
-
-    def metric(output, labels):
-        output = output[0] if isinstance(output, tuple) else output
-        labels = torch.as_tensor(labels, device=output.device)
-        expected = (*output.shape[:1], *output.shape[2:])
-        if output.ndim < 2 or labels.shape != expected or not labels.numel():
-            raise ValueError(
-                f"{metric.__name__}: `output` has shape {tuple(output.shape)} and `labels` "
-                f"{tuple(labels.shape)}, expected (N, K, ...) and (N, ...), and N more than 0"
-            )
-        if output.shape[1] < k:
-            raise ValueError(
-                f"{metric.__name__}: `output` has {output.shape[1]} classes, expected {k} or more"
-            )
-        best = output.argmax(1, keepdim=True) if k == 1 else output.topk(k, dim=1).indices
-        return (best == labels.unsqueeze(1)).any(dim=1).float().mean().item()
-
-    metric.__name__ = "accuracy" if k == 1 else f"top_{k}_accuracy"
-    return metric

@@ -176,7 +176,7 @@ def fit(
     images = images.to(device if resident else "cpu")
     labels = on_all(lambda part: part.to(images.device), labels)
     steps = -(-len(images) // batch_size)
-    history = History()
+    history, shown = History(), ""
 
     with (
         borrowed(model, device, training=True),
@@ -222,12 +222,13 @@ def fit(
                 stepper.check(value, where, first=not history.losses)
                 history.losses.append(value)
                 total += value * len(rows)
-                bar.set_postfix_str(f"loss {value:.3f}", refresh=False)
+                bar.set_postfix_str(f"loss {value:.3f}{shown}", refresh=False)
                 bar.update()
             stepper.check_weights(where)
             score = None
             if validation is not None:
                 score = evaluate(model, *validation, metric=metric, device=device)
+                shown = f", {named(metric)} {score:.3f}"
             seconds = time.perf_counter() - started
             history.records.append(Epoch(epoch + 1, total / len(images), score, seconds))
             if checkpoint is not None:

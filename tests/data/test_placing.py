@@ -42,10 +42,11 @@ def test_by_hand():
     np.testing.assert_allclose(
         place_digits(image, size=4)[0, 0], np.tile([0, 0.25, 0.75, 1], (4, 1)), atol=1e-12
     )
-    half_a_pixel = place_digits(image, size=2, dx=0.5)[0, 0]  # its edge cuts the first pixel
-    np.testing.assert_allclose(half_a_pixel, [[0, 0.5], [0, 0.5]], atol=1e-12)
-    moved_out = place_digits(image, size=2, dx=1.5)[0, 0]
-    np.testing.assert_allclose(moved_out, [[0, 0], [0, 0]], atol=1e-12)
+    sheet = np.ones((1, 1, 1, 2))  # its edges cut pixels
+    for dx, row in ((0.5, [0.5, 1]), (1.25, [0, 0.75]), (-0.75, [1, 0.25]), (-2.5, [0, 0])):
+        np.testing.assert_allclose(place_digits(sheet, size=2, dx=dx)[0, 0], [row, row], atol=1e-12)
+        down = place_digits(sheet, size=2, dy=dx)[0, 0]
+        np.testing.assert_allclose(down.T, [row, row], atol=1e-12)
 
 
 def test_moves_as_scipy(rng):

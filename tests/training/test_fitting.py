@@ -20,9 +20,22 @@ from course_lib.training import (
     fit,
     load_checkpoint,
 )
+from course_lib.training.device import check_device
+
+
+def is_there(device):
+    try:
+        check_device("test", "device", device)
+    except ValueError:
+        return False
+    return True
+
 
 DIGITS = load_digits()
 X, Y = DIGITS.x_train[:60], DIGITS.y_train[:60]
+
+
+DEVICES = [name for name in ("cpu", "cuda", "mps") if is_there(name)]
 
 
 def small_net(dropout=0.3, dtype=torch.float32, number=0):
@@ -298,14 +311,15 @@ SETTINGS = {
     "adam": {"optimizer": "adam", "learning_rate": 0.003},
     "schedule": {"schedule": "one-cycle", "weight_decay": 0.01},
     "augment": {"augment": shifted, "seed": 7},
-    "bfloat16": {"mixed_precision": True},
+    "16 bits": {"mixed_precision": True},
 }
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("when", ["after epoch 2", "within epoch 3", "within epoch 1"])
-def test_stopped_and_resumed_it_is_the_same(settings, when, tmp_path):
-    settings = {"epochs": 4, "batch_size": 16, "validation": (X, Y), "device": "cpu", **settings}
+def test_stopped_and_resumed_it_is_the_same(settings, when, device, tmp_path):
+    settings = {"epochs": 4, "batch_size": 16, "validation": (X, Y), "device": device, **settings}
     straight = small_net()
     expected = fit(straight, X, Y, **settings)
 
