@@ -5,6 +5,11 @@ Every model is a :class:`torch.nn.Module` whose parts have names, in the order i
 """
 
 from course_lib.models.alexnet import alexnet, alexnet_small
+from course_lib.models.efficientnet_lite import (
+    efficientnet_lite0,
+    imagenet_labels,
+    preprocess,
+)
 from course_lib.models.fcn import (
     FCN,
     bilinear_kernel,
@@ -14,6 +19,7 @@ from course_lib.models.fcn import (
     fcn32s,
     fcn_small,
 )
+from course_lib.models.googlenet import auxiliary_cross_entropy, googlenet, googlenet_small
 from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
 from course_lib.models.resnet import (
     plain18,
@@ -37,18 +43,24 @@ __all__ = [
     "Summary",
     "alexnet",
     "alexnet_small",
+    "auxiliary_cross_entropy",
     "bilinear_kernel",
     "convolution_of",
     "digit_codes",
+    "efficientnet_lite0",
     "fcn8s",
     "fcn16s",
     "fcn32s",
     "fcn_small",
+    "googlenet",
+    "googlenet_small",
     "gradient_support",
+    "imagenet_labels",
     "lenet5",
     "plain18",
     "plain34",
     "plain_cifar",
+    "preprocess",
     "rbf_loss",
     "receptive_window",
     "resnet18",
