@@ -5,7 +5,7 @@ RUN    := PATH="$(CURDIR)/$(VENV):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS
 A      ?= conv-backprop
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test lab release check grade bench lock clean
+.PHONY: help setup book serve test lab release check grade bench record lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -37,6 +37,9 @@ grade: setup  ## autograde what was handed in for A, write feedback and grades.c
 
 bench: setup  ## measure speed and memory beside PyTorch; writes benchmarks/results
 	@$(RUN) python -m benchmarks
+
+record: setup  ## train anew the runs that figures replay (half an hour); writes course_lib/data/recordings
+	@$(RUN) python -m recordings
 
 lock: setup  ## resolve pyproject.toml into requirements.lock (needs uv: pip install uv)
 	@uv pip compile pyproject.toml --all-extras --python-version 3.11 \

@@ -3,6 +3,7 @@
 from course_lib.data.digits import Digits, load_digits
 from course_lib.data.photographs import PHOTOGRAPHS, Photograph, photograph
 from course_lib.data.placing import place_digits
+from course_lib.data.recordings import load_recording
 from course_lib.data.scenes import Scenes, digit_scenes
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Scenes",
     "digit_scenes",
     "load_digits",
+    "load_recording",
     "photograph",
     "place_digits",
 ]
