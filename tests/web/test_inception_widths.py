@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from course_lib import web
+from course_lib.models import googlenet, summary
+from course_lib.models.googlenet import TABLE_1
 from course_lib.web.inception import MODULES, branches
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -92,6 +94,16 @@ def test_all_modules_of_the_paper(show):
         assert counts(page) == counted(C, widths)
     assert list(outputs.values()) == [256, 480, 512, 512, 512, 528, 832, 832, 1024]
     assert {C for C, _, _ in MODULES.values()} <= {192, *outputs.values()}
+
+
+def test_modules_are_those_of_the_model():
+    assert {name: widths for name, (_, _, widths) in MODULES.items()} == TABLE_1
+    found = summary(googlenet(auxiliary=False), (3, 224, 224))
+    for name, (C, size, widths) in MODULES.items():
+        rows = [row for row in found.rows if f"inception{name}." in row.name]
+        weights = sum(b.weights for b in branches(C, widths))
+        assert sum(row.weights for row in rows) == weights
+        assert sum(row.macs for row in rows) == weights * size**2
 
 
 def test_random_widths(rng):
