@@ -130,7 +130,7 @@ TWINS = {
     "vgg13": lambda: models.vgg13(device="meta"),
     "vgg16": lambda: models.vgg16(device="meta"),
     "vgg19": lambda: models.vgg19(device="meta"),
-    "googlenet-stem": lambda: models.googlenet().features[:7],
+    "googlenet-stem": lambda: models.googlenet().features[:10],
 }
 
 
