@@ -491,3 +491,35 @@ def test_runs_and_parts():
 def test_a_picture_in_colour():
     svg = plots.images({"photo": np.ones((4, 6, 3))}).to_svg()
     assert "image/png" in svg
+
+
+def test_a_photograph_is_small_and_other_pictures_are_exact():
+    rng = np.random.default_rng(0)
+    smooth = np.kron(rng.uniform(size=(14, 14, 3)), np.ones((16, 16, 1)))
+    photo = np.clip(smooth + 0.02 * rng.standard_normal(smooth.shape), 0, 1)
+    svg = plots.images({"photo": photo}).to_svg()
+    assert "image/webp" in svg
+    assert "pixelated" not in svg
+    assert len(svg) < 60_000
+    assert svg == plots.images({"photo": photo}).to_svg(), "equal figures, equal text"
+    exact = plots.images({"blocks": smooth}).to_svg()
+    assert "image/png" in exact
+    assert "pixelated" in exact
+
+
+def test_a_picture_is_lit_where_a_map_is_large():
+    picture = np.full((4, 4, 3), 0.8)
+    lit = plots.Lit(picture, [[4.0, -2.0], [0.0, 2.0]]).pixels()
+    np.testing.assert_allclose(lit[0, 0], 0.8)
+    np.testing.assert_allclose(lit[0, 3], 0.8 * 0.15)
+    np.testing.assert_allclose(lit[3, 0], 0.8 * 0.15)
+    np.testing.assert_allclose(lit[3, 3], 0.8 * (0.15 + 0.85 / 2))
+    np.testing.assert_allclose(lit[0, 1], 0.8 * (0.15 + 0.85 * 2.5 / 4))  # a quarter of the way
+    grey = plots.Lit(np.ones((2, 2)), [[0.0]]).pixels()
+    np.testing.assert_allclose(grey, 0.15)
+    assert "image/png" in plots.images({"lit": plots.Lit(picture, [[1.0]])}).to_svg()
+
+
+def test_a_lit_picture_of_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"a Lit has a picture of shape \(3,\) and values of"):
+        plots.images({"lit": plots.Lit([1, 2, 3], [[1.0]])})

@@ -8,11 +8,12 @@ a pattern says too.
 from course_lib.plots.bars import bars
 from course_lib.plots.charts import curves
 from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
-from course_lib.plots.pictures import Signed, filters, images
+from course_lib.plots.pictures import Lit, Signed, filters, images
 from course_lib.plots.segmentations import Segmented, segmentations
 
 __all__ = [
     "Grid",
+    "Lit",
     "Segmented",
     "Signed",
     "bars",

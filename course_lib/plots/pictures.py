@@ -8,6 +8,8 @@ import numpy as np
 from course_lib.plots.grids import draw_signed
 from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
 
+DARKEST = 0.15  # light where a map is 0 or less: still enough to see what is there
+
 
 @dataclass(frozen=True)
 class Signed:
@@ -27,6 +29,41 @@ class Signed:
     scale: float | None = None
 
 
+@dataclass(frozen=True)
+class Lit:
+    """A picture to be shown by :func:`images`, lit where a map is large and dark elsewhere.
+
+    Parameters
+    ----------
+    picture : array_like, shape (H, W) or (H, W, 3)
+        In 0..1.
+    values : array_like, shape (h, w)
+        The map: its cells tile the picture. Resampled to H and W, linearly between their centres.
+        What is 0 or less is dark; the largest value is fully lit.
+    """
+
+    picture: np.ndarray
+    values: np.ndarray
+
+    def pixels(self):
+        """Return the picture ``(H, W)`` or ``(H, W, 3)``, each pixel times its light."""
+        picture, values = np.asarray(self.picture, float), np.asarray(self.values, float)
+        if picture.ndim not in (2, 3) or values.ndim != 2 or not values.size:
+            raise ValueError(
+                f"images: a Lit has a picture of shape {picture.shape} and values of "
+                f"{values.shape}, expected (H, W) or (H, W, 3), and (h, w)"
+            )
+        for axis, size in enumerate(picture.shape[:2]):
+            cells = values.shape[axis]
+            at = (np.arange(size) + 0.5) * cells / size - 0.5
+            values = np.apply_along_axis(
+                lambda row, at=at: np.interp(at, np.arange(len(row)), row), axis, values
+            )
+        light = np.clip(values / (values.max() if values.max() > 0 else 1), 0, 1)
+        light = DARKEST + (1 - DARKEST) * light
+        return picture * (light if picture.ndim == 2 else light[..., None])
+
+
 @themed
 def images(pictures, *, columns=None, ink=True):
     """Draw pictures side by side, each under its caption.
@@ -35,7 +72,7 @@ def images(pictures, *, columns=None, ink=True):
     ----------
     pictures : mapping, or iterable of (caption, picture)
         A picture is an array ``(H, W)`` or, in colour, ``(H, W, 3)``, in 0..1; or a
-        :class:`Signed`: coloured by its size, with a dash where it is negative.
+        :class:`Signed`: coloured by its size, with a dash where it is negative; or a :class:`Lit`.
     columns : int, optional
         Pictures in a row; by default all, up to four.
     ink : bool
@@ -68,6 +105,7 @@ def images(pictures, *, columns=None, ink=True):
 def draw_picture(ax, caption, picture, ink):
     """Draw one picture into axes without ticks."""
     signed = isinstance(picture, Signed)
+    picture = picture.pixels() if isinstance(picture, Lit) else picture
     values = np.asarray(picture.values if signed else picture, float)
     if values.ndim != 2 and (signed or values.shape[2:] != (3,)):
         expected = "(H, W)" if signed else "(H, W) or (H, W, 3)"
