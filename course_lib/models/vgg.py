@@ -70,7 +70,7 @@ def vgg19(num_classes=1000, *, dropout=0.5, rng=None, device=None):
 def _vgg(name, column, num_classes, dropout, rng, device):
     with torch.device("meta"):
         features = vgg_body(COLUMNS[column], WIDTHS)
-        classifier = head([512 * 7 * 7, 4096, 4096, num_classes], nn.ReLU, dropout)
+        classifier = head([WIDTHS[-1] * 7 * 7, 4096, 4096, num_classes], nn.ReLU, dropout)
     model = Classifier(name, features, classifier, (3, 224, 224))
     return draw_weights(model, he, rng=rng, device=device)
 
