@@ -188,8 +188,8 @@ def test_pictures(show, theme):
     said = page.locator("figure svg").nth(3).get_attribute("aria-label")
     total = missed.sum() + added.sum() + confused.sum()
     assert said == (
-        f"{total} wrong pixels: {missed.sum()} missed, taken for background; {added.sum()} added, "
-        f"true background; {confused.sum()} taken for another class"
+        f"{total} wrong pixels: {missed.sum()} missed; {added.sum()} added; "
+        f"{confused.sum()} taken for another class"
     )
 
 

@@ -49,8 +49,7 @@ courseFigures.define("course-moving-digit", (course) => {
           node("div", { class: "hand" }, this.board(), this.verdict = node("p"), this.sliders(),
             this.shiftMap()),
           this.answerBars(), this.layerMaps()));
-      this.takeColours();
-      pixels.followTheme(this, () => this.takeColours());
+      pixels.followTheme(this, ROLES, (colours) => this.colour(colours));
       this.show(false);
     }
 
@@ -277,7 +276,8 @@ courseFigures.define("course-moving-digit", (course) => {
       const what = flat ? `${C} numbers` : `${C} maps of ${H}\u00d7${W}`;
       const change = node("span", { class: "change" });
       const bar = node("span", { class: "bar" });
-      const side = flat ? "" : `--side: ${clamp(2 * W, 24, 56)}px`;
+      const times = Math.max(Math.round(10 / Math.sqrt(W)), Math.ceil(24 / W));  // whole pixels
+      const side = flat ? "" : `--side: ${times * W}px`;
       return { at, most, pictures, change, bar, pixels: flat ? C : H * W,
         element: node("div", { class: "row" },
           node("p", {}, node("span", {}, node("b", {}, name), ` ${what}`), change, bar),
@@ -285,8 +285,8 @@ courseFigures.define("course-moving-digit", (course) => {
             style: side }, ...pictures.map(({ element }) => element))) };
     }
 
-    takeColours() {
-      this.colours = pixels.colours(this, ROLES);
+    colour(colours) {
+      this.colours = colours;
       for (const { draw } of this.faces) draw();
       if (this.rows) this.draw();
     }

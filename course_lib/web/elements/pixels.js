@@ -17,11 +17,18 @@ courseFigures.pixels = courseFigures.pixels || (() => {
     }));
   }
 
-  /** Call `repaint` when the page may have changed its theme, as long as `element` is on it. */
-  function followTheme(element, repaint) {
-    const observer = new MutationObserver(() => {
-      if (element.isConnected) repaint();
-    });
+  /** Call paint(colours) now, and when the page changes its theme while `element` is on it. */
+  function followTheme(element, roles, paint) {
+    let painted;
+    const look = () => {
+      if (!element.isConnected) return;
+      const now = colours(element, roles);
+      if (JSON.stringify(now) === painted) return;  // the page changed something else
+      painted = JSON.stringify(now);
+      paint(now);
+    };
+    look();
+    const observer = new MutationObserver(look);
     for (const root of [document.documentElement, document.body]) {
       observer.observe(root, { attributes: true });
     }
@@ -48,5 +55,5 @@ courseFigures.pixels = courseFigures.pixels || (() => {
     }
   }
 
-  return Object.freeze({ Picture, colours, followTheme });
+  return Object.freeze({ Picture, followTheme });
 })();

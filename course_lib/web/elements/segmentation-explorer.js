@@ -12,11 +12,11 @@ courseFigures.define("course-segmentation-explorer", (course) => {
   // Paul Tol's muted colours, which stay apart for colour-blind readers; each has its name besides.
   const TOL = ["cc6677", "88ccee", "ddcc77", "44aa99", "aa4499", "999933", "6f63c4", "117733",
     "882255", "a9a9a9"].map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-  const ROLES = ["ink", "wrong", "input", "surface"];
+  const ROLES = ["ink", "wrong", "input"];
   const PANELS = { image: "image", truth: "truth", predicted: "prediction", wrong: "wrong pixels" };
   const ERRORS = {  // what can be wrong with a pixel, and how it is said
-    missed: "missed, taken for background",
-    added: "added, true background",
+    missed: "missed",
+    added: "added",
     confused: "taken for another class",
   };
   const FINE = 4;  // wrong pixels are drawn as so many by so many, so that some can be hatched
@@ -55,8 +55,7 @@ courseFigures.define("course-segmentation-explorer", (course) => {
         ...Object.values(this.panels).map(({ element }) => element)),
         this.errors, this.pixel,
         node("div", { class: "tables" }, this.scoreTable(), this.classTable()));
-      this.takeColours();
-      pixels.followTheme(this, () => this.takeColours());
+      pixels.followTheme(this, ROLES, (colours) => this.colour(colours));
     }
 
     /** Predictions with their confusions: of each scene, and of all. */
@@ -166,8 +165,8 @@ courseFigures.define("course-segmentation-explorer", (course) => {
       this.telling = setTimeout(() => this.say(this.pixel.textContent), QUIET);
     }
 
-    takeColours() {
-      this.colours = pixels.colours(this, ROLES);
+    colour(colours) {
+      this.colours = colours;
       this.faces.forEach((face, n) => face.paint((i) => this.shade(n, i)));
       this.draw();
     }
