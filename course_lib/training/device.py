@@ -39,6 +39,13 @@ def check_device(who, name, wanted):
     return device
 
 
+def exact_convolutions():
+    """Return a context in which cuDNN works in all 32 bits, and the same way every time."""
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
 def choose_there(there):
     """Return the names of the devices that are there, as text."""
     return " or ".join(name for name, count in there.items() if count)

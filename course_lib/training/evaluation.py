@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.training.device import check_device, choose_device
+from course_lib.training.device import check_device, choose_device, exact_convolutions
 from course_lib.training.tensors import as_tensors, borrowed, check_rows, on_all, weight_type
 
 
@@ -88,7 +88,7 @@ def predict(model, images, *, batch_size=256, device=None):
     if batch_size < 1:
         raise ValueError(f"predict: `batch_size` is {batch_size}, expected at least 1")
     device = choose_device() if device is None else check_device("predict", "device", device)
-    with borrowed(model, device, training=False), torch.no_grad():
+    with borrowed(model, device, training=False), exact_convolutions(), torch.no_grad():
         parts = [
             on_all(lambda part: part.cpu(), model(batch.to(device)))
             for batch in images.split(batch_size)

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from course_lib.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from course_lib.training.device import check_device, choose_device
+from course_lib.training.device import check_device, choose_device, exact_convolutions
 from course_lib.training.evaluation import accuracy, evaluate
 from course_lib.training.progress import open_bar
 from course_lib.training.schedules import SCHEDULES
@@ -181,7 +181,7 @@ def fit(
     with (
         borrowed(model, device, training=True),
         borrowed_randomness(device),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        exact_convolutions(),
         contextlib.closing(open_bar(epochs * steps, progress)) as bar,
     ):
         settings = {

@@ -18,6 +18,7 @@ from course_lib.training import (
     choose_device,
     fit,
     load_checkpoint,
+    predict,
     save_checkpoint,
     seed,
 )
@@ -51,6 +52,21 @@ def test_the_environment_overrides(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "abacus")
     with pytest.raises(ValueError, match="`COURSE_DEVICE` is 'abacus', expected cpu, cuda or mps"):
         choose_device()
+
+
+def test_convolutions_are_exact_and_the_same_every_time():
+    cudnn, seen = torch.backends.cudnn, []
+
+    class Watched(torch.nn.Linear):
+        def forward(self, x):
+            seen.append((cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark))
+            return super().forward(x)
+
+    model, before = Watched(1, 2), (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+    fit(model, np.ones((4, 1)), np.zeros(4, int), epochs=1)
+    predict(model, np.ones((4, 1)))
+    assert seen == [(False, True, False)] * 2
+    assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark) == before
 
 
 # Seeds
