@@ -188,6 +188,7 @@ def clip_boxes(boxes, size):
 
 
 def is_tensor(array):
+    """Return whether an array is PyTorch's, without importing PyTorch."""
     torch = sys.modules.get("torch")  # a tensor can only be there if PyTorch is
     return torch is not None and isinstance(array, torch.Tensor)
 
@@ -198,6 +199,7 @@ def namespace(array):
 
 
 def area(boxes):
+    """Return the area of each box, ``(R,)``, without a check."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
@@ -239,6 +241,7 @@ def check_paired(where, **named):
 
 
 def check_one_kind(where, **named):
+    """Raise unless the arguments are all arrays of NumPy, or all tensors."""
     if len({is_tensor(array) for array in named.values()}) > 1:
         kinds = ", ".join(f"`{name}` is a {type(a).__name__}" for name, a in named.items())
         raise TypeError(f"{where}: {kinds}; expected all arrays of NumPy, or all tensors")
