@@ -93,7 +93,7 @@ def layer(kind, *arguments, **options):
 
 
 class TwoBranches(nn.Module):
-    """A concatenation, a sum and a crop, between layers."""
+    """A concatenation, a sum, a margin and a crop with a step, between layers."""
 
     def __init__(self):
         super().__init__()
@@ -102,7 +102,8 @@ class TwoBranches(nn.Module):
 
     def forward(self, x):
         both = torch.cat([self.small(x), self.large(x)], dim=1)
-        return self.last(both + both.relu())[:, :, 2:, 1:-1]
+        wider = nn.functional.pad(both + both.relu(), (2, 0, 1, 3))
+        return self.last(wider)[..., 4:, 1:-1:2]
 
 
 class Mean(nn.Module):
