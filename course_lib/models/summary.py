@@ -53,6 +53,11 @@ class LayerRow:
     path: str = ""
     pointwise: bool = False
 
+    @property
+    def memory(self):
+        """Bytes of its activations for one image in float32, as a forward pass holds them."""
+        return 4 * self.activations
+
 
 @dataclass(frozen=True, repr=False)
 class Summary:
@@ -76,6 +81,11 @@ class Summary:
     def activations(self):
         """Number of values that all layers put out for one image; the image is not counted."""
         return sum(row.activations for row in self.rows)
+
+    @property
+    def memory(self):
+        """Bytes of all activations for one image in float32; training keeps them."""
+        return sum(row.memory for row in self.rows)
 
     @property
     def macs(self):

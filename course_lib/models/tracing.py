@@ -6,11 +6,14 @@ computed: the model runs on the device "meta", which knows shapes only.
 
 A layer is a module without modules inside, or one with parameters of its own: those of
 :mod:`torch.nn`, of :mod:`course_lib.torch_layers`, and any other, which is taken to have a window
-if it has a `kernel_size` (with `stride`, `padding` and `dilation`, as torch names them).
+if it has a `kernel_size` (with `stride`, `padding` and `dilation`, as torch names them), and else to
+work pixel by pixel if it keeps the size of the map. What batch normalization sees of the batch in
+training is left out.
 """
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import nn
@@ -161,10 +164,9 @@ class _Follow(TorchFunctionMode):
         kwargs = kwargs or {}
         y = func(*args, **kwargs)
         if not self.inside:
-            inputs = list(_marked((args, tuple(kwargs.values()))))
+            inputs = _marked((args, tuple(kwargs.values())))
+            seen, name = _meet([x._seen for x in inputs]), func.__name__.strip("_")
             for result in _tensors(y) if inputs else ():
-                seen = _meet([x._seen for x in inputs])
-                name = func.__name__.strip("_")
                 result._seen = _after_function(name, seen, inputs[0], result, args)
         return y
 
@@ -284,14 +286,13 @@ def window_of(layer):
 
 
 def _meet(all_seen):
-    """What a unit sees in which several meet."""
-    if not all_seen or any(seen is None or seen.field is None for seen in all_seen):
-        return Seen(None, all_seen[0].size) if all_seen else None
-    first, *others = all_seen
-    field = first.field
-    for other in others:
-        field = field.union(other.field)
-    return Seen(field, first.size)
+    """What a unit sees in which several meet; no field if one is unknown, or of another stride."""
+    if not all_seen:
+        return None
+    size, fields = all_seen[0].size, [seen.field for seen in all_seen]
+    if None in fields or len({field.stride for field in fields}) > 1:
+        return Seen(None, size)
+    return Seen(reduce(Field.union, fields), size)
 
 
 def _tensors(thing):

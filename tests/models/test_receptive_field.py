@@ -216,12 +216,32 @@ def test_no_memory_is_needed_for_the_rest_of_the_model():
     assert gradient_support(model, "0", (1, 12, 12)) == (5, 5, 7, 7)
 
 
-def test_what_follows_an_unknown_function_is_unknown():
-    class Rolled(nn.Sequential):
-        def forward(self, x):
-            return self[1](torch.roll(self[0](x), 1, 2))
+class Rolled(nn.Sequential):
+    """A function that moves pixels, between two layers."""
 
-    model = Rolled(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3))
+    def forward(self, x):
+        return self[1](torch.roll(self[0](x), 1, 2))
+
+
+class Gated(nn.Sequential):
+    """A map times the means of its parts, which look elsewhere."""
+
+    def forward(self, x):
+        y = self[0](x)
+        return self[1](y * nn.functional.avg_pool2d(y, 7))
+
+
+class Strided(nn.Sequential):
+    """A map times one of another stride, of one pixel."""
+
+    def forward(self, x):
+        y = self[0](x)
+        return self[1](y * y[:, :, ::7, ::7])
+
+
+@pytest.mark.parametrize("kind", [Rolled, Gated, Strided])
+def test_what_follows_an_unknown_function_is_unknown(kind):
+    model = kind(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3))
     rows = summary(model, (1, 9, 9)).rows
     assert [row.receptive_field for row in rows] == [3, None]
     assert rows[1].stride is None

@@ -52,6 +52,8 @@ def test_what_can_be_overwritten_counts_once():
     ledger = summary(small(), (1, 32, 32)).condensed()
     assert [row.kind for row in ledger.rows] == ["Conv2d", "MaxPool2d", "Linear"]
     assert ledger.activations == 4704 + 1176 + 10
+    assert ledger.memory == 4 * 5890
+    assert ledger.row("0").memory == 18_816
     assert ledger.parameters == summary(small(), (1, 32, 32)).parameters
 
 
