@@ -19,22 +19,9 @@ from math import prod
 from torch import nn
 
 from course_lib import torch_layers
-from course_lib.models.tracing import find, trace
+from course_lib.models.tracing import find, trace, window_of
 
 __all__ = ["LayerRow", "Summary", "summary"]
-
-POINTWISE = (  # layers that can overwrite their input
-    nn.ReLU,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Dropout,
-    nn.Flatten,
-    nn.Identity,
-    torch_layers.ReLU,
-    torch_layers.Tanh,
-    torch_layers.Sigmoid,
-    torch_layers.Flatten,
-)
 
 
 @dataclass(frozen=True)
@@ -211,8 +198,16 @@ def _row(visit, parameters, weights, macs):
         receptive_field=field and field.size,
         stride=field.stride if field and is_map else None,
         path=visit.path,
-        pointwise=isinstance(visit.layer, POINTWISE),
+        pointwise=_overwrites(visit),
     )
+
+
+def _overwrites(visit):
+    """Whether a layer can write its output over its input, as ReLU, dropout and flattening can."""
+    layer, tensors = visit.layer, (*visit.layer.parameters(), *visit.layer.buffers())
+    same = prod(visit.input_shape) == prod(visit.output_shape)
+    alone = not tensors and window_of(layer) is None and not isinstance(layer, nn.LocalResponseNorm)
+    return same and alone
 
 
 def _cost(visit):

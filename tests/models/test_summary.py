@@ -57,6 +57,23 @@ def test_what_can_be_overwritten_counts_once():
     assert ledger.parameters == summary(small(), (1, 32, 32)).parameters
 
 
+@pytest.mark.parametrize(
+    "layer, overwrites",
+    [
+        (nn.SiLU(), True),
+        (nn.Identity(), True),
+        (nn.Dropout(), True),
+        (nn.LocalResponseNorm(3), False),  # needs its neighbours' inputs
+        (nn.BatchNorm2d(2), False),
+        (nn.Conv2d(2, 2, 3, padding=1), False),
+        (nn.MaxPool2d(3, stride=1, padding=1), False),
+        (nn.AdaptiveAvgPool2d(1), False),
+    ],
+)
+def test_who_can_overwrite_its_input(layer, overwrites):
+    assert summary(layer, (2, 6, 6)).rows[0].pointwise is overwrites
+
+
 def test_the_layers_of_torch_count_alike():
     theirs = nn.Sequential(
         nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1176, 10)
