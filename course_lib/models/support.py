@@ -19,7 +19,8 @@ def receptive_window(model, layer_name, input_shape):
     ----------
     model : torch.nn.Module
     layer_name : str
-        As in the table of :func:`summary`, for example ``"conv3"``.
+        As in the table of :func:`summary`, for example ``"conv3"``. Of a flat layer, such as a
+        fully connected one, all values are taken together.
     input_shape : tuple of int
         ``(C, H, W)``, without the batch.
 
@@ -42,7 +43,9 @@ def receptive_window(model, layer_name, input_shape):
             f"make that function a layer"
         )
     row, column = _centre(visit.output_shape)
-    edges = [visit.field.rows.pixels(row), visit.field.columns.pixels(column)]
+    flat = len(visit.output_shape) == 1  # all its values, which see what their whole map sees
+    field = visit.field.window(visit.size) if flat else visit.field
+    edges = [field.rows.pixels(row), field.columns.pixels(column)]
     limits = input_shape[1:]
     (top, bottom), (left, right) = (
         (max(first, 0), min(last, size - 1))

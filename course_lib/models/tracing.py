@@ -42,7 +42,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Visit:
-    """One run of a layer; shapes without the batch, `field` as in :class:`Seen`."""
+    """One run of a layer; shapes without the batch, `field` and `size` as in :class:`Seen`."""
 
     name: str
     path: str
@@ -50,6 +50,7 @@ class Visit:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     field: Field | None
+    size: tuple[int, int]
 
 
 def trace(model, input_shape):
@@ -156,7 +157,7 @@ class _Follow(TorchFunctionMode):
             for y in _tensors(output):
                 y._seen = _after_layer(layer, seen, inputs[0], y)
                 shapes = tuple(inputs[0].shape[1:]), tuple(y.shape[1:])
-                self.visits.append((path, layer, *shapes, y._seen.field))
+                self.visits.append((path, layer, *shapes, y._seen.field, y._seen.size))
 
         return leave
 

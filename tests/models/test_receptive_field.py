@@ -165,6 +165,15 @@ def test_a_central_unit_by_hand():
         assert find(model, "0", (1, 8, 6)) == (3, 2, 5, 4)
 
 
+@pytest.mark.parametrize("find", [gradient_support, receptive_window])
+def test_flat_layers_see_their_whole_map(find):
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2), nn.Flatten(), nn.ReLU(), nn.Linear(24, 2), nn.ReLU()
+    )
+    for layer in "1234":  # a map of 3 x 4, whose last column of pixels no window reaches
+        assert find(model, layer, (1, 8, 10)) == (0, 0, 6, 8)
+
+
 def test_the_border_cuts():
     model = nn.Sequential(nn.Conv2d(1, 1, 9, padding=4))
     for find in (gradient_support, receptive_window):
