@@ -148,7 +148,7 @@ def _on_vgg16(num_classes, stride, width, rng, device):
         head, C = {}, WIDTHS[-1]
         for n, kernel_size in ((6, 7), (7, 1)):
             fc = nn.Conv2d(C, width, kernel_size)
-            head |= {f"fc{n}": fc, f"relu{n}": nn.ReLU(), f"drop{n}": nn.Dropout(0.5)}
+            head |= {f"fc{n}": fc, f"relu{n}": nn.ReLU(), f"dropout{n}": nn.Dropout(0.5)}
             C = width
         model = FCN(layers, head, num_classes, (3, 224, 224), stride=stride)
     return model.begin(rng, device)
