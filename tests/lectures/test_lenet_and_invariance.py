@@ -213,6 +213,12 @@ def test_a_constant_row_is_no_answer(chapter):
     assert {line.split(": ")[1] for line in lines} == {"not answered yet"}
 
 
+def test_turning_costs_most_where_digits_turn_into_one_another(chapter):
+    run = "print([float((four[0] == digits.y_test)[digits.y_test == k].mean()) for k in range(10)])"
+    right = np.array(json.loads(chapter.run(run)))
+    assert {1, 9} <= set(right.argsort()[:3].tolist())
+
+
 def test_a_guess_is_answered(chapter):
     chapter.run("guess_upright, guess_quarter = 50, 10")
     upright, quarter = chapter.run("check-open").splitlines()
