@@ -103,6 +103,20 @@ def test_the_maximum_is_the_one_that_stands_shifts(chapter):
     assert all(curves[name, "shift"][4] < 25 for name in others)
 
 
+def test_most_networks_misread_the_five(chapter):
+    run = "print([int(training.predict(n, sheet(five)).argmax()) for g in taught.values() for n in g])"
+    read = json.loads(chapter.run(run))
+    assert read.count(5) < len(read) / 2
+
+
+def test_the_estimates_of_the_paper_are_wider(chapter):
+    run = "print(json.dumps({way: limit[way]['LeNet-5+'] for way in limit}))"
+    reached = json.loads(chapter.run(f"import json; {run}"))
+    assert reached["shift"] < 8
+    assert reached["turn"] < 30
+    assert 0.5 < reached["down"] < 1 < reached["up"] < 2
+
+
 def test_the_moves_that_are_played_with(chapter):
     """Of the 289 shifts of the 6: few for pooling, more for pooling+, nearly all for maximum."""
     lines = [
