@@ -15,6 +15,7 @@ from course_lib.web.quiz import quiz
 from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
+from course_lib.web.through_layers import signal_through_layers
 
 __all__ = [
     "Figure",
@@ -28,6 +29,7 @@ __all__ = [
     "once_per_page",
     "quiz",
     "segmentation_explorer",
+    "signal_through_layers",
     "step_size",
     "sweep",
 ]

@@ -122,6 +122,15 @@ def segmentation_explorer(show, grid, **page_options):
     yield page
 
 
+def signal_through_layers(show, grid, **page_options):
+    page = show(web.signal_through_layers(depth=10), **page_options)
+    yield page
+    page.get_by_label("backward").check()
+    page.get_by_label("batch normalisation").check()
+    page.get_by_label("sigmoid").check()
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -134,6 +143,7 @@ FIGURES = [
     inception_widths,
     moving_digit,
     segmentation_explorer,
+    signal_through_layers,
 ]
 
 

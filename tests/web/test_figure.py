@@ -37,6 +37,7 @@ FIGURES = {
     ),
     "architecture": web.architecture_editor(),
     "inception": web.inception_widths(),
+    "signal": web.signal_through_layers(depth=20),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -64,6 +65,7 @@ LARGEST = FIGURES | {
     ),
     "architecture": web.architecture_editor("vgg19", measure="operations"),
     "inception": web.inception_widths(1024, 512, [1024] * 6),
+    "signal": web.signal_through_layers(gain=0.1, backward=True, activation="sigmoid"),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
 PARTS = r'<(?:script|style) data-course-part="([\w-]+)">'
@@ -196,6 +198,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "segmentation": "stride 2, with skips\t0.375\t75.0%",
         "inception": "5x5\t32\t15,872\t12,443,648\t153,600",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
+        "signal": "ReLU\t5.1e-06\t5.4e+00\t4.8e-01",
     }
     assert worked[name] in text
 
@@ -291,6 +294,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "segmentation": {"INPUT", "DIV"},
             "architecture": {"SELECT", "BUTTON", "INPUT"},
             "inception": {"SELECT", "BUTTON", "INPUT"},
+            "signal": {"BUTTON", "INPUT"},
         }[name]
     )
 
