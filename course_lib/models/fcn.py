@@ -32,10 +32,11 @@ def fcn32s(num_classes=21, *, width=4096, rng=None, device=None):
     """Build the coarse one: scores at stride 32, brought to the size of the image in one go.
 
     The body is that of VGG-16; its three fully connected layers are convolutions: ``fc6`` with
-    kernels of 7 by 7, ``fc7`` and ``score`` with 1 by 1. As in the paper's own network, ``conv1_1``
-    pads by 100 pixels, so that ``fc6`` fits into any image; windows of pooling may reach over the
-    edge; ``score`` starts at 0; and the last upsampling is bilinear and stays so. It goes channel
-    by channel here, which computes the same as the paper's 21 by 21 kernels, all but 21 of them 0.
+    kernels of 7 by 7, ``fc7`` and ``score`` with 1 by 1. As in the network that the authors
+    published, ``conv1_1`` pads by 100 pixels, so that ``fc6`` fits into any image; windows of
+    pooling may reach over the edge; ``score`` starts at 0; and the last upsampling is bilinear and
+    stays so. It goes channel by channel here, which computes the same as the published 21 by 21
+    kernels, all but 21 of them 0.
 
     Parameters
     ----------
