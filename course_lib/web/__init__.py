@@ -12,6 +12,7 @@ from course_lib.web.graph import backward_pass
 from course_lib.web.inception import inception_widths
 from course_lib.web.moving_digit import moving_digit
 from course_lib.web.quiz import quiz
+from course_lib.web.recorded import recorded_runs
 from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
@@ -28,6 +29,7 @@ __all__ = [
     "moving_digit",
     "once_per_page",
     "quiz",
+    "recorded_runs",
     "segmentation_explorer",
     "signal_through_layers",
     "step_size",

@@ -90,7 +90,19 @@ courseFigures.chart = courseFigures.chart || (() => {
     const step = [1, 2, 4, 8, 16, 32, 64].find((n) => (to - from) / n <= 7) || 128;
     const ticks = [];
     for (let at = step * Math.ceil(from / step); at <= to; at += step) {
-      ticks.push([at, at === 0 ? "1" : at === 1 ? "10" : `1e${at}`.replace("-", "\u2212")]);
+      const plain = Math.abs(at) < 4;
+      ticks.push([at, plain ? String(10 ** at) : `1e${at}`.replace("-", "\u2212")]);
+    }
+    return ticks;
+  }
+
+  /** Ticks of a linear axis, about five of them. */
+  function evenly(from, to) {
+    const size = 10 ** Math.floor(Math.log10((to - from) / 5));
+    const step = [1, 2, 5, 10].map((n) => n * size).find((n) => (to - from) / n <= 6.5);
+    const ticks = [];
+    for (let n = Math.ceil(from / step - 1e-9); n * step <= to * (1 + 1e-9); n++) {
+      ticks.push([n * step, String(Number((n * step).toPrecision(6)))]);
     }
     return ticks;
   }
@@ -103,5 +115,5 @@ courseFigures.chart = courseFigures.chart || (() => {
     return text.replaceAll("-", "\u2212").replace("e+", "e");
   }
 
-  return Object.freeze({ Chart, decades, scientific });
+  return Object.freeze({ Chart, decades, evenly, scientific });
 })();
