@@ -9,7 +9,7 @@ PAGES_BRANCH = "gh-pages"  # where the built site is published, with the copies 
 
 INSTALL = """\
 # Colab has NumPy and PyTorch, but not this course's library.
-%pip install -q "git+{url}@{branch}"
+%pip install -q "gradients-to-detectors{extra} @ git+{url}@{branch}"
 """
 
 
@@ -31,8 +31,10 @@ def colab_copy(notebook, url, branch):
         The text of the copy, outputs cleared.
     """
     copy = json.loads(notebook)
-    source = INSTALL.format(url=url, branch=branch)
     cells = copy["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    extra = "[torch]" if any("import torch" in source for source in code) else ""
+    source = INSTALL.format(extra=extra, url=url, branch=branch)
     for cell in cells:
         if cell["cell_type"] == "code":
             cell.update(outputs=[], execution_count=None)

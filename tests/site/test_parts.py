@@ -116,10 +116,14 @@ def test_the_colab_copy_installs_the_library_first():
     copy = nbformat.reads(colab_copy(nbformat.writes(original), URL, "v1"), as_version=4)
     nbformat.validate(copy)
     assert [cell.cell_type for cell in copy.cells] == ["markdown", "code", "code", "code"]
-    assert f'%pip install -q "git+{URL}@v1"' in copy.cells[1].source
+    install = f'%pip install -q "gradients-to-detectors @ git+{URL}@v1"'
+    assert install in copy.cells[1].source
     assert copy.cells[2].source == "import course_lib"
     assert copy.cells[2].execution_count is None
     assert copy.cells[0].source == "# É"
+    original.cells[2].source = "import torch"
+    copy = nbformat.reads(colab_copy(nbformat.writes(original), URL, "v1"), as_version=4)
+    assert "gradients-to-detectors[torch] @" in copy.cells[1].source
 
 
 def test_pages_have_the_links_of_the_setting_and_the_number_of_their_file(tiny_book):
