@@ -14,6 +14,7 @@ from matplotlib import colors
 
 from course_lib import palette, plots
 from course_lib.plots import Grid, Segmented, Signed, theme
+from course_lib.plots.charts import power
 from course_lib.plots.segmentations import parts, runs
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -312,6 +313,7 @@ def test_a_band_lies_around_its_curve():
 def test_powers_of_ten_are_written_out():
     shown = texts(drawn("powers of ten")[0])
     assert {"1", "10", "100", "0.01", "0.1"} <= set(shown)
+    assert [power(v) for v in (0.01, 1000, 1e5, 1e7)] == ["0.01", "1,000", "100,000", "1e+07"]
 
 
 def test_names_of_curves_do_not_touch():

@@ -76,11 +76,20 @@ def curves(
         ends[name] = y[-1], shade
     for axis, scale in ((ax.xaxis, xscale), (ax.yaxis, yscale)):
         if scale == "log":  # 0.1, not 10 to the -1, whose exponent is too small on a phone
-            axis.set_major_formatter(lambda value, position: number(value))
+            axis.set_major_formatter(lambda value, position: power(value))
             axis.set_minor_formatter("")
     ax.margins(x=0)
     name_ends(ax, x[-1], ends, height)
     return fig
+
+
+def power(value):
+    """Write the number at a tick of a logarithmic axis, thousands in full.
+
+    >>> [power(v) for v in (0.01, 1000, 100_000, 1e7)]
+    ['0.01', '1,000', '100,000', '1e+07']
+    """
+    return f"{value:,.0f}" if 1e3 <= value < 1e6 else number(value)
 
 
 def checked_band(name, band, x, series):
