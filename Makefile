@@ -21,7 +21,7 @@ serve: setup  ## show the built site at http://localhost:8000
 
 test: setup  ## run every test (PYTEST="-k conv" runs some)
 	@$(RUN) python -m book.frontend
-	@$(RUN) python -m pytest $(PYTEST)
+	@$(RUN) python -m pytest -n auto --maxprocesses=4 $(PYTEST)
 
 lab: setup  ## open the notebooks in JupyterLab
 	@$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lectures

@@ -18,6 +18,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "lecture: executes a whole chapter, for half a minute or so")
 
 
+def pytest_sessionfinish(session):
+    if hasattr(
+        session.config, "workeroutput"
+    ):  # one of several processes
+        session.config.workeroutput["seconds"] = SECONDS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    SECONDS.update(getattr(node, "workeroutput", {}).get("seconds", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     for name, seconds in SECONDS.items():
         terminalreporter.write_line(f"lectures/{name}.ipynb ran in {seconds:.0f} s")
