@@ -19,9 +19,7 @@ def pytest_configure(config):
 
 
 def pytest_sessionfinish(session):
-    if hasattr(
-        session.config, "workeroutput"
-    ):  # one of several processes
+    if hasattr(session.config, "workeroutput"):  # one of several processes
         session.config.workeroutput["seconds"] = SECONDS
 
 
