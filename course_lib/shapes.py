@@ -122,6 +122,30 @@ def check_labels(where, labels, K):
         )
 
 
+def check_distance(where, predicted, targets, beta):
+    """Check two arrays of one shape whose distance a loss measures, squared up to `beta`.
+
+    Raises
+    ------
+    TypeError
+        If they do not hold floats of one precision.
+    ValueError
+        If the shapes disagree, there is no entry, or `beta` is not positive.
+    """
+    check_floats(where, predicted=predicted, targets=targets)
+    shape = tuple(predicted.shape)
+    if tuple(targets.shape) != shape:
+        raise ValueError(
+            f"{where}: `targets` has shape {tuple(targets.shape)}, expected {shape} as `predicted`"
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"{where}: `predicted` has shape {shape}, and no entry has no mean distance"
+        )
+    if not 0 < beta < math.inf:
+        raise ValueError(f"{where}: `beta` is {beta!r}, expected a positive number")
+
+
 def check_batch_norm(where, x, gamma, beta, mean, var):
     """Check the arguments of a batch normalization; `mean` and `var` are None in training.
 

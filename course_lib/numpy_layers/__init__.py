@@ -29,7 +29,12 @@ from course_lib.numpy_layers.conv import (
 )
 from course_lib.numpy_layers.initializers import he_normal, normal, xavier_normal
 from course_lib.numpy_layers.linear import Flatten, Linear, linear_backward, linear_forward
-from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
+from course_lib.numpy_layers.loss import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    smooth_l1_backward,
+    smooth_l1_forward,
+)
 from course_lib.numpy_layers.norm import BatchNorm, batch_norm_backward, batch_norm_forward
 from course_lib.numpy_layers.optimizers import SGD, Adam
 from course_lib.numpy_layers.pool import (
@@ -50,6 +55,7 @@ from course_lib.numpy_layers.primitives import (
     max_pool2d,
     relu,
     sigmoid,
+    smooth_l1,
     tanh,
 )
 from course_lib.numpy_layers.sequential import Sequential
@@ -97,6 +103,9 @@ __all__ = [
     "sigmoid",
     "sigmoid_backward",
     "sigmoid_forward",
+    "smooth_l1",
+    "smooth_l1_backward",
+    "smooth_l1_forward",
     "tanh",
     "tanh_backward",
     "tanh_forward",

@@ -20,7 +20,11 @@ from course_lib.numpy_layers.activation import (
 )
 from course_lib.numpy_layers.conv import conv2d_forward, gradient_of_images, gradient_of_kernels
 from course_lib.numpy_layers.linear import linear_forward
-from course_lib.numpy_layers.loss import cross_entropy_backward, cross_entropy_forward
+from course_lib.numpy_layers.loss import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    smooth_l1_forward,
+)
 from course_lib.numpy_layers.norm import batch_norm_backward, batch_norm_forward
 from course_lib.numpy_layers.pool import (
     avg_pool2d_backward,
@@ -270,3 +274,25 @@ def cross_entropy_slope(logits, labels):
 def cross_entropy(logits, labels):
     """Return the output of :func:`cross_entropy_forward`; can be differentiated in `logits`."""
     return cross_entropy_forward(logits, labels)[0]
+
+
+def smooth_l1_slope(predicted, targets, *, beta=1.0):
+    """Return the gradient of the loss with respect to the predictions."""
+    return np.clip((predicted - targets) / beta, -1, 1) / np.size(predicted)
+
+
+@primitive(
+    jvp=(
+        lambda p_dot, y, p, t, **options: np.sum(p_dot * smooth_l1_slope(p, t, **options)),
+        lambda t_dot, y, p, t, **options: -np.sum(t_dot * smooth_l1_slope(p, t, **options)),
+    ),
+    vjp=(
+        lambda dy, p, t, **options: dy * smooth_l1_slope(p, t, **options),
+        lambda dy, p, t, **options: -dy * smooth_l1_slope(p, t, **options),
+    ),
+    keeps="inputs",
+    cost=lambda y, p, t, **options: (0, 5 * np.size(p)),
+)
+def smooth_l1(predicted, targets, *, beta=1.0):
+    """Return the output of :func:`smooth_l1_forward`; can be differentiated in both arrays."""
+    return smooth_l1_forward(predicted, targets, beta=beta)[0]

@@ -9,7 +9,7 @@ from course_lib.torch_layers.activation import ReLU, Sigmoid, Tanh, relu, sigmoi
 from course_lib.torch_layers.conv import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d
 from course_lib.torch_layers.initializers import he_normal, normal, xavier_normal
 from course_lib.torch_layers.linear import Flatten, Linear, linear
-from course_lib.torch_layers.loss import cross_entropy
+from course_lib.torch_layers.loss import cross_entropy, smooth_l1
 from course_lib.torch_layers.norm import BatchNorm, batch_norm
 from course_lib.torch_layers.pool import AvgPool2d, MaxPool2d, avg_pool2d, max_pool2d
 
@@ -35,6 +35,7 @@ __all__ = [
     "normal",
     "relu",
     "sigmoid",
+    "smooth_l1",
     "tanh",
     "xavier_normal",
 ]

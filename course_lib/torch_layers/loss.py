@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.shapes import check_floats, check_labels, check_shapes
+from course_lib.shapes import check_distance, check_floats, check_labels, check_shapes
 
 
 def cross_entropy(logits, labels):
@@ -15,3 +15,13 @@ def cross_entropy(logits, labels):
     shifted = logits - logits.amax(dim=1, keepdim=True)
     log_p = shifted - torch.log(torch.exp(shifted).sum(dim=1, keepdim=True))
     return -log_p[rows, labels.long()].mean()
+
+
+def smooth_l1(predicted, targets, *, beta=1.0):
+    """As :func:`course_lib.numpy_layers.smooth_l1_forward`; autograd supplies the backward."""
+    check_distance("smooth_l1", predicted, targets, beta)
+    d = predicted - targets
+    near = abs(d) < beta
+
+    pieces = torch.where(near, d * d / (2 * beta), abs(d) - beta / 2)
+    return pieces.mean()

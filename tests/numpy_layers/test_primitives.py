@@ -19,6 +19,7 @@ from course_lib.numpy_layers import (
     primitives,
     relu,
     sigmoid,
+    smooth_l1,
     tanh,
 )
 
@@ -66,6 +67,8 @@ CALLS = {  # name -> (function of arrays, their shapes)
     ),
     "normalize": (lambda x: primitives.normalize(x, 1e-5), [(6, 3)]),
     "cross_entropy": (lambda logits: cross_entropy(logits, LABELS), [(4, 3)]),
+    "smooth_l1": (smooth_l1, [(4, 3), (4, 3)]),
+    "smooth_l1, narrow": (lambda *a: smooth_l1(*a, beta=0.3), [(4, 3), (4, 3)]),
 }
 every_call = pytest.mark.parametrize("name", CALLS)
 

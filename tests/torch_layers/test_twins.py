@@ -24,6 +24,7 @@ CASES = {  # function: shapes of its arrays, and its options
     "tanh": ([(2, 3)], {}),
     "batch_norm": ([(2, 3, 4, 5), (3,), (3,)], {"eps": 0.1}),
     "cross_entropy": ([(4, 3)], {"labels": [0, 2, 1, 1]}),
+    "smooth_l1": ([(4, 3), (4, 3)], {"beta": 0.7}),
 }
 LAYERS = {  # class: its arguments, and the shape of an input
     "Conv2d": ((3, 4, (3, 2)), {"stride": 2, "padding": 1}, (2, 3, 9, 8)),
