@@ -13,7 +13,7 @@ import pytest
 from matplotlib import colors
 
 from course_lib import palette, plots
-from course_lib.plots import Grid, Segmented, Signed, theme
+from course_lib.plots import Boxed, Grid, Posed, Segmented, Signed, theme
 from course_lib.plots.charts import power
 from course_lib.plots.segmentations import parts, runs
 
@@ -27,9 +27,16 @@ HELD = {"activations (values)": [290_400, 69_984, 4_096], "parameters": [34_944,
 TRUTH, PREDICTED = np.zeros((2, 12, 16), int)
 TRUTH[4:9, 3:8] = PREDICTED[4:9, 3:9] = 1
 PICTURE = 0.9 * TRUTH
+BOX = [[3, 4, 8, 9]]
 
 FIGURES = {  # one of each kind; a new function of plots has its example here
     "bars": lambda: plots.bars(LAYERS, HELD, roles={"parameters": "weight"}),
+    "boxes": lambda: plots.boxes(
+        {
+            "a box": Boxed(PICTURE, [[4, 5, 9, 9]], BOX, ["three"]),
+            "a body": Posed(PICTURE, [(0, 1)], [[3, 4], [8, 9]], [[4, 4], [8, 8]]),
+        }
+    ),
     "confusion_matrix": lambda: plots.confusion_matrix([[5, 1], [0, 4]]),
     "curves": lambda: plots.curves(
         EPOCHS,
@@ -53,6 +60,9 @@ WIDE = {
     ),
     "a wide row": lambda: plots.number_grids(Grid("x", X), "=", Grid("y", X), "+", Grid("z", X)),
     "all digits": lambda: plots.confusion_matrix(np.eye(10, dtype=int)),
+    "boxes near the edge": lambda: plots.boxes(
+        {"a": Boxed(PICTURE, [[12, 0, 16, 3], [-2, 9, 4, 14]], (), ["top right", "below"])}
+    ),
     "bars below one another": lambda: plots.bars(
         LAYERS, HELD | {"weights": [34_848, 0, 37_748_736]}, arrange="grouped"
     ),
@@ -460,6 +470,19 @@ def test_ink_is_dark_on_paper():
             "30 cells in a row are too many for a page of 4.5 inches",
         ),
         (lambda: plots.number_grids("="), "no Grid among the items"),
+        (lambda: plots.boxes({}), "no picture to draw, expected captions and Boxed"),
+        (
+            lambda: plots.boxes({"b": Boxed([1, 2])}),
+            r"'b' has a picture of \(2,\), expected \(H, W\) or \(H, W, 3\)",
+        ),
+        (
+            lambda: plots.boxes({"b": Boxed(X, [1, 2, 3, 4])}),
+            r"'b' has `predicted` of shape \(4,\), expected \(R, 4\)",
+        ),
+        (
+            lambda: plots.boxes({"b": Posed(X, (), (), BOX)}),
+            r"'b' has `truth` of shape \(1, 4\), expected \(R, 2\)",
+        ),
         (lambda: plots.segmentations({}, []), "`pictures` is empty, expected captions"),
         (
             lambda: plots.segmentations({"s": Segmented(X, X[:2])}, ["0"]),
@@ -479,6 +502,44 @@ def test_right_and_wrong_pixels_are_told_apart_without_colour():
     crossed = re.findall(r'<path d="([^"]*)"[^>]*stroke: var\(--course-wrong', svg)
     assert [d.count("M") for d in crossed] == [5], "one line through each run"
     assert svg.count(">three<") == 1
+
+
+def lines_of(axes):
+    """Each line that is not a casing, as its role, its dashes and its points."""
+    roles = {stand_in: role for role, stand_in in theme.STAND_INS.items()}
+    lines = [line for line in axes.lines if line.get_alpha() is None]
+    return [(roles[line.get_color()], line.get_linestyle(), line.get_xydata()) for line in lines]
+
+
+def test_true_boxes_are_dashed_and_predicted_ones_drawn_through():
+    figure = plots.boxes({"a": Boxed(PICTURE, [[4, 5, 9, 9]], BOX, ["three"])})
+    (true, dashes, there), (predicted, whole, here) = lines_of(figure.axes[0])
+    assert (true, dashes, predicted, whole) == ("truth", "--", "prediction", "-")
+    np.testing.assert_array_equal(there, [[3, 4], [8, 4], [8, 9], [3, 9], [3, 4]])
+    np.testing.assert_array_equal(here[[0, 2]], [[4, 5], [9, 9]])
+    picture = figure.axes[0].images[0]
+    assert picture.get_extent() == [0, 16, 12, 0], "pixel 0 reaches from 0 to 1, as a box does"
+
+
+def test_a_name_stands_at_its_box_and_true_boxes_have_names_where_nothing_is_predicted():
+    figure = plots.boxes(
+        {
+            "a": Boxed(PICTURE, [[4, 5, 9, 9]], BOX, ["three"], role="wrong"),
+            "b": Boxed(PICTURE, (), [[12, 0, 16, 3]], ["top"]),
+        }
+    )
+    (three,), (top,) = (ax.texts for ax in figure.axes)
+    assert (three.get_text(), three.get_position(), three.get_va()) == ("three", (4, 5), "bottom")
+    assert three.get_color() == theme.colour("wrong")
+    assert (top.get_position(), top.get_va()) == ((16, 3), "top"), "no room above, nor to the right"
+    assert top.get_color() == theme.colour("truth")
+
+
+def test_limbs_join_their_joints():
+    joints = [[3, 4], [8, 9], [5, 1]]
+    figure = plots.boxes({"a": Posed(PICTURE, [(0, 2), (1, 2)], joints)})
+    first, second, dots = (points.tolist() for _, _, points in lines_of(figure.axes[0]))
+    assert (first, second, dots) == ([[3, 4], [5, 1]], [[8, 9], [5, 1]], joints)
 
 
 def test_runs_and_parts():

@@ -6,17 +6,21 @@ a pattern says too.
 """
 
 from course_lib.plots.bars import bars
+from course_lib.plots.boxes import Boxed, Posed, boxes
 from course_lib.plots.charts import curves
 from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
 from course_lib.plots.pictures import Lit, Signed, filters, images
 from course_lib.plots.segmentations import Segmented, segmentations
 
 __all__ = [
+    "Boxed",
     "Grid",
     "Lit",
+    "Posed",
     "Segmented",
     "Signed",
     "bars",
+    "boxes",
     "confusion_matrix",
     "curves",
     "filters",
