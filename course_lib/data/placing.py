@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CHUNK = 256  # images at a time: the four neighbours of all pixels fit a cache
+CHUNK = 32  # images at a time: the four neighbours of all pixels fit a cache
 
 
 def place_digits(images, *, size=32, dx=0, dy=0, angle=0, scale=1):
@@ -97,9 +97,11 @@ def draw(images, size, dx, dy, angle, scale):
     left, top = x.astype(np.intp), y.astype(np.intp)
     beside, below = np.minimum(left + 1, W - 1), np.minimum(top + 1, H - 1)
     a, b = x - left, y - top
-    n = np.arange(N)[:, None, None]
-    above_row = (1 - a) * images[n, top, left] + a * images[n, top, beside]
-    below_row = (1 - a) * images[n, below, left] + a * images[n, below, beside]
+    pixels = images.reshape(-1)  # one index is read faster than three
+    first = H * W * np.arange(N)[:, None, None]
+    above, under = first + W * top, first + W * below
+    above_row = (1 - a) * pixels.take(above + left) + a * pixels.take(above + beside)
+    below_row = (1 - a) * pixels.take(under + left) + a * pixels.take(under + beside)
     return inside * ((1 - b) * above_row + b * below_row)
 
 
