@@ -11,6 +11,7 @@ from course_lib.web.figure import Figure, once_per_page
 from course_lib.web.graph import backward_pass
 from course_lib.web.inception import inception_widths
 from course_lib.web.moving_digit import moving_digit
+from course_lib.web.overlap import overlap_and_distance
 from course_lib.web.quiz import quiz
 from course_lib.web.recorded import recorded_runs
 from course_lib.web.segmentation import segmentation_explorer
@@ -28,6 +29,7 @@ __all__ = [
     "inception_widths",
     "moving_digit",
     "once_per_page",
+    "overlap_and_distance",
     "quiz",
     "recorded_runs",
     "segmentation_explorer",

@@ -131,6 +131,15 @@ def signal_through_layers(show, grid, **page_options):
     yield page
 
 
+def overlap_and_distance(show, grid, **page_options):
+    page = show(web.overlap_and_distance(np.eye(64), (10, 20, 40, 50)), **page_options)
+    yield page
+    page.get_by_role("button", name="far").click()
+    page.get_by_role("application").press("ArrowRight")
+    page.get_by_role("slider").fill("1")
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -144,6 +153,7 @@ FIGURES = [
     moving_digit,
     segmentation_explorer,
     signal_through_layers,
+    overlap_and_distance,
 ]
 
 

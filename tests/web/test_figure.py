@@ -38,6 +38,7 @@ FIGURES = {
     "architecture": web.architecture_editor(),
     "inception": web.inception_widths(),
     "signal": web.signal_through_layers(depth=20),
+    "overlap": web.overlap_and_distance(size=(60, 90)),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -66,6 +67,11 @@ LARGEST = FIGURES | {
     "architecture": web.architecture_editor("vgg19", measure="operations"),
     "inception": web.inception_widths(1024, 512, [1024] * 6),
     "signal": web.signal_through_layers(gain=0.1, backward=True, activation="sigmoid"),
+    "overlap": web.overlap_and_distance(
+        np.zeros((400, 2000, 3)),
+        (1000.5, 100.5, 1900.5, 300.5),
+        presets={f"a box with a long name, number {k}": (k, 0, 2000, 400) for k in range(9)},
+    ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
 PARTS = r'<(?:script|style) data-course-part="([\w-]+)">'
@@ -199,6 +205,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "inception": "5x5\t32\t15,872\t12,443,648\t153,600",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
         "signal": "ReLU\t5.1e-06\t5.4e+00\t4.8e-01",
+        "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
     }
     assert worked[name] in text
 
@@ -295,6 +302,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "architecture": {"SELECT", "BUTTON", "INPUT"},
             "inception": {"SELECT", "BUTTON", "INPUT"},
             "signal": {"BUTTON", "INPUT"},
+            "overlap": {"INPUT", "DIV", "BUTTON"},
         }[name]
     )
 
