@@ -4,5 +4,37 @@ Boxes are ``x1 y1 x2 y2`` in pixels, floats, with the width ``x2 - x1``.
 """
 
 from course_lib.detection.boxes import box_area, box_decode, box_encode, box_iou, clip_boxes
+from course_lib.detection.localizer import (
+    Localization,
+    Localizer,
+    Located,
+    box_head,
+    chosen_boxes,
+    localization_error,
+    localization_loss,
+    localizer,
+    objects_iou,
+    objects_loss,
+    paired_iou,
+    regression_loss,
+)
 
-__all__ = ["box_area", "box_decode", "box_encode", "box_iou", "clip_boxes"]
+__all__ = [
+    "Localization",
+    "Localizer",
+    "Located",
+    "box_area",
+    "box_decode",
+    "box_encode",
+    "box_head",
+    "box_iou",
+    "chosen_boxes",
+    "clip_boxes",
+    "localization_error",
+    "localization_loss",
+    "localizer",
+    "objects_iou",
+    "objects_loss",
+    "paired_iou",
+    "regression_loss",
+]

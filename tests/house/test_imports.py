@@ -15,7 +15,7 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
     "numpy_layers": {"shapes", "autodiff", "numpy"},
     "torch_layers": {"shapes", "torch"},
     "models": {"torch_layers", "shapes", "numpy", "torch", "torchvision"},
-    "detection": {"models", "shapes", "numpy", "torch"},
+    "detection": {"models", "torch_layers", "training", "shapes", "numpy", "torch"},
     "data": {"numpy", "sklearn", "skimage"},
     "training": {"numpy", "torch", "tqdm"},
     "plots": {"palette", "numpy", "matplotlib", "IPython"},
