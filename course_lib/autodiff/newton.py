@@ -72,8 +72,9 @@ def conjugate_gradient(multiply, b, *, rtol=1e-10, max_steps=None):
             )
         curvature = np.vdot(direction, image)
         if not curvature > 0:
+            per_length = curvature / np.vdot(direction, direction)
             raise ValueError(
-                f"conjugate_gradient: the curvature along direction {step} is {curvature:.3g}, "
+                f"conjugate_gradient: the curvature along direction {step} is {per_length:.3g}, "
                 f"expected more than 0: the matrix is not positive definite; add a multiple of "
                 f"the identity to it"
             )
