@@ -18,11 +18,23 @@ from course_lib.detection.localizer import (
     paired_iou,
     regression_loss,
 )
+from course_lib.detection.metrics import (
+    PROTOCOLS,
+    DetectionScore,
+    PrecisionRecall,
+    average_precision,
+    evaluate_detections,
+    precision_recall,
+)
 
 __all__ = [
+    "PROTOCOLS",
+    "DetectionScore",
     "Localization",
     "Localizer",
     "Located",
+    "PrecisionRecall",
+    "average_precision",
     "box_area",
     "box_decode",
     "box_encode",
@@ -30,11 +42,13 @@ __all__ = [
     "box_iou",
     "chosen_boxes",
     "clip_boxes",
+    "evaluate_detections",
     "localization_error",
     "localization_loss",
     "localizer",
     "objects_iou",
     "objects_loss",
     "paired_iou",
+    "precision_recall",
     "regression_loss",
 ]

@@ -205,12 +205,17 @@ def area(boxes):
 
 def iou_block(a, b, xp):
     """Return the overlaps ``(R, S)``; about seven passes over them."""
-    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[..., None], b.T
-    width = (xp.minimum(ax2, bx2) - xp.maximum(ax1, bx1)).clip(min=0)
-    common = width * (xp.minimum(ay2, by2) - xp.maximum(ay1, by1)).clip(min=0)
+    common = common_area(a, b, xp)
     either = area(a)[:, None] + area(b) - common
     # Where there is no union, nothing is common either: 0, and no division by 0.
     return common / xp.where(either > 0, either, 1)
+
+
+def common_area(a, b, xp):
+    """Return the area that every box of `a` has in common with every box of `b`, ``(R, S)``."""
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[..., None], b.T
+    width = (xp.minimum(ax2, bx2) - xp.maximum(ax1, bx1)).clip(min=0)
+    return width * (xp.minimum(ay2, by2) - xp.maximum(ay1, by1)).clip(min=0)
 
 
 def centre_and_size(boxes):
