@@ -5,6 +5,7 @@ Every model is a :class:`torch.nn.Module` whose parts have names, in the order i
 """
 
 from course_lib.models.alexnet import alexnet, alexnet_small
+from course_lib.models.conversion import FullyConvolutional, fully_convolutional
 from course_lib.models.efficientnet_lite import (
     efficientnet_lite0,
     imagenet_labels,
@@ -21,6 +22,12 @@ from course_lib.models.fcn import (
 )
 from course_lib.models.googlenet import auxiliary_cross_entropy, googlenet, googlenet_small
 from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
+from course_lib.models.overfeat import (
+    box_regressor,
+    overfeat_accurate,
+    overfeat_fast,
+    overfeat_small,
+)
 from course_lib.models.resnet import (
     plain18,
     plain34,
@@ -39,12 +46,14 @@ from course_lib.models.zfnet import zfnet, zfnet_small
 
 __all__ = [
     "FCN",
+    "FullyConvolutional",
     "LayerRow",
     "Summary",
     "alexnet",
     "alexnet_small",
     "auxiliary_cross_entropy",
     "bilinear_kernel",
+    "box_regressor",
     "convolution_of",
     "digit_codes",
     "efficientnet_lite0",
@@ -52,11 +61,15 @@ __all__ = [
     "fcn16s",
     "fcn32s",
     "fcn_small",
+    "fully_convolutional",
     "googlenet",
     "googlenet_small",
     "gradient_support",
     "imagenet_labels",
     "lenet5",
+    "overfeat_accurate",
+    "overfeat_fast",
+    "overfeat_small",
     "plain18",
     "plain34",
     "plain_cifar",

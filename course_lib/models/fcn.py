@@ -14,6 +14,7 @@ from torch import nn
 
 from course_lib.models.parts import check_images
 from course_lib.models.vgg import COLUMNS, WIDTHS, vgg_body
+from course_lib.shapes import pair
 from course_lib.torch_layers import he_normal
 
 __all__ = [
@@ -364,15 +365,15 @@ def bilinear_kernel(factor):
 def convolution_of(linear, kernel_size):
     """Return the convolution that computes on every window what a full connection does on one map.
 
-    Its kernels are the rows of the matrix, cut into C planes of `kernel_size` squared: a flattened
-    map runs through channels first, then rows, then columns.
+    Its kernels are the rows of the matrix, cut into C planes of `kernel_size`: a flattened map runs
+    through channels first, then rows, then columns.
 
     Parameters
     ----------
     linear : nn.Linear
-        With ``C * kernel_size**2`` inputs.
-    kernel_size : int
-        Rows and columns of the map that was flattened; 1 if none was.
+        With ``C * KH * KW`` inputs.
+    kernel_size : int or pair of int
+        Rows and columns of the map that was flattened, KH and KW; 1 if none was.
 
     Returns
     -------
@@ -384,16 +385,19 @@ def convolution_of(linear, kernel_size):
     ValueError
         If the inputs are no whole number of such planes.
     """
+    KH, KW = pair("convolution_of", "kernel_size", kernel_size, least=1)
     K, D = linear.weight.shape
-    C, rest = divmod(D, kernel_size**2)
+    C, rest = divmod(D, KH * KW)
     if rest:
         raise ValueError(
-            f"convolution_of: {D} inputs are no whole number of planes of {kernel_size} by "
-            f"{kernel_size}; use the size of the map before it was flattened"
+            f"convolution_of: {D} inputs are no whole number of planes of {KH} by {KW}; use the "
+            f"size of the map before it was flattened"
         )
-    layer = nn.Conv2d(C, K, kernel_size, bias=linear.bias is not None).to(linear.weight)
+    # Without first weights of its own: those would be drawn by torch's global generator.
+    layer = nn.Conv2d(C, K, (KH, KW), bias=linear.bias is not None, device="meta")
+    layer.to_empty(device=linear.weight.device).to(linear.weight)
     with torch.no_grad():
-        layer.weight.copy_(linear.weight.reshape(K, C, kernel_size, kernel_size))
+        layer.weight.copy_(linear.weight.reshape(K, C, KH, KW))
         if linear.bias is not None:
             layer.bias.copy_(linear.bias)
     return layer
