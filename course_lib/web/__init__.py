@@ -18,6 +18,7 @@ from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
 from course_lib.web.through_layers import signal_through_layers
+from course_lib.web.windows import window_and_box
 
 __all__ = [
     "Figure",
@@ -36,4 +37,5 @@ __all__ = [
     "signal_through_layers",
     "step_size",
     "sweep",
+    "window_and_box",
 ]

@@ -50,7 +50,7 @@ def overlap_and_distance(
     beta : float
         Where smooth L1 turns from a parabola into a line, in pixels.
     threshold : float
-        The IoU above which a box counts as right.
+        The IoU from which a box counts as right.
 
     Returns
     -------

@@ -140,6 +140,18 @@ def overlap_and_distance(show, grid, **page_options):
     yield page
 
 
+def window_and_box(show, grid, **page_options):
+    scores, boxes = np.full((2, 3), 0.7), np.tile([10, 20, 40, 50], (2, 3, 1))
+    page = show(web.window_and_box(np.eye(64), scores, boxes, window=40, stride=12), **page_options)
+    yield page
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("application").first.press("ArrowRight")
+    yield page
+    page.get_by_label("threshold").fill("15")
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -154,6 +166,7 @@ FIGURES = [
     segmentation_explorer,
     signal_through_layers,
     overlap_and_distance,
+    window_and_box,
 ]
 
 

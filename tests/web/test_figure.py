@@ -39,6 +39,9 @@ FIGURES = {
     "inception": web.inception_widths(),
     "signal": web.signal_through_layers(depth=20),
     "overlap": web.overlap_and_distance(size=(60, 90)),
+    "window": web.window_and_box(
+        np.eye(60), [[0.25, 0.75]], [[[1, 2, 30, 40], [3, 4, 32, 42]]], window=50, stride=10
+    ),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -71,6 +74,15 @@ LARGEST = FIGURES | {
         np.zeros((400, 2000, 3)),
         (1000.5, 100.5, 1900.5, 300.5),
         presets={f"a box with a long name, number {k}": (k, 0, 2000, 400) for k in range(9)},
+    ),
+    "window": web.window_and_box(
+        np.zeros((400, 400, 3)),
+        np.ones((30, 30)),
+        np.tile([-500, -600.5, 900, 1000], (30, 30, 1)),
+        window=110,
+        stride=10,
+        truth=[[0, 0, 400, 400]] * 9,
+        merge=lambda boxes, scores: boxes[:99],
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -206,6 +218,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
         "signal": "ReLU\t5.1e-06\t5.4e+00\t4.8e-01",
         "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
+        "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
     }
     assert worked[name] in text
 
@@ -303,6 +316,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "inception": {"SELECT", "BUTTON", "INPUT"},
             "signal": {"BUTTON", "INPUT"},
             "overlap": {"INPUT", "DIV", "BUTTON"},
+            "window": {"INPUT", "DIV"},
         }[name]
     )
 

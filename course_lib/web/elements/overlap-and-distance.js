@@ -304,9 +304,9 @@ courseFigures.define("course-overlap-and-distance", (course) => {
           `gradient, but L2 is ${(l2 - then.l2).toFixed(1)} px less.`;
       }
       if (iou === 1 && !centres) return `${size}: the boxes are the same.`;
-      const right = iou > threshold;
+      const right = iou >= threshold;
       return `${size}. ImageNet counts this box as ${right ? "right" : "wrong"}: IoU is ` +
-        `${right ? "above" : "not above"} ${number(threshold)}.`;
+        `${right ? "at least" : "below"} ${number(threshold)}.`;
     }
 
     words() {

@@ -48,8 +48,8 @@ courseFigures.scene = courseFigures.scene || (() => {
         this.view[1] + (clientY - top) * this.view[3] / height];
     }
 
-    /** A box with an outline that stands out from any picture, and its name over it, or `under`. */
-    box(role, name = "", { under = false } = {}) {
+    /** A box with an outline that stands out from any picture, and its name at one corner. */
+    box(role, name = "", corner = {}) {
       const parts = ["halo", "edge"].map((part) => shape("rect", { class: part }));
       const element = shape("g", { class: `box ${role}` }, ...parts);
       const flag = node("span", { class: `flag ${role}` }, name);
@@ -57,7 +57,7 @@ courseFigures.scene = courseFigures.scene || (() => {
       if (name) this.flags.append(flag);
       const place = (box) => {
         for (const part of parts) placeRect(part, box);
-        this.hang(flag, box, under);
+        this.hang(flag, box, corner);
       };
       const hide = (hidden) => {
         element.style.display = hidden ? "none" : "";
@@ -66,15 +66,16 @@ courseFigures.scene = courseFigures.scene || (() => {
       return { element, flag, place, hide };
     }
 
-    /** A flag over the upper left corner of a box or under the lower one, and inside the view. */
-    hang(flag, [x1, y1, , y2], under) {
+    /** A flag over a box or `under` it, at its left or `right` end, and inside the view. */
+    hang(flag, [x1, y1, x2, y2], { under = false, right = false }) {
       const [left, top, width, height] = this.view;
-      const across = Math.min(Math.max((x1 - left) / width, 0), 1);
+      const across = Math.min(Math.max(((right ? x2 : x1) - left) / width, 0), 1);
       const down = Math.min(Math.max(((under ? y2 : y1) - top) / height, 0), 1);
+      const before = right ? across > 0.25 : across > 0.75;
       const above = under ? down > 0.92 : down > 0.08;
       flag.style.left = `${100 * across}%`;
       flag.style.top = `${100 * down}%`;
-      flag.style.translate = `${across > 0.75 ? "-100%" : "0"} ${above ? "-100%" : "0"}`;
+      flag.style.translate = `${before ? "-100%" : "0"} ${above ? "-100%" : "0"}`;
     }
   }
 
