@@ -152,6 +152,20 @@ def window_and_box(show, grid, **page_options):
     yield page
 
 
+def scales_and_offsets(show, grid, **page_options):
+    scales = [((26, 32), (9, 12)), ((20, 20), (6, 6))]
+    scores = [np.full((4, 7), 0.5), np.full((1, 1), 0.5)]
+    small = {"window": 20, "cell": 2, "pool": 2, "kernel": 3, "macs": (9, [8, 7], 6)}
+    page = show(web.scales_and_offsets(scales, scores=scores, **small), **page_options)
+    yield page
+    page.get_by_label("offset c").check()
+    page.get_by_role("application").first.press("ArrowRight")
+    yield page
+    page.get_by_role("checkbox").check()
+    page.get_by_label("a column").check()
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -167,6 +181,7 @@ FIGURES = [
     signal_through_layers,
     overlap_and_distance,
     window_and_box,
+    scales_and_offsets,
 ]
 
 

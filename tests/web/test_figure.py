@@ -42,6 +42,7 @@ FIGURES = {
     "window": web.window_and_box(
         np.eye(60), [[0.25, 0.75]], [[[1, 2, 30, 40], [3, 4, 32, 42]]], window=50, stride=10
     ),
+    "scales": web.scales_and_offsets(),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -83,6 +84,13 @@ LARGEST = FIGURES | {
         stride=10,
         truth=[[0, 0, 400, 400]] * 9,
         merge=lambda boxes, scores: boxes[:99],
+    ),
+    "scales": web.scales_and_offsets(
+        [((1000, 2000), (64, 64))] * 8,
+        window=640,
+        cell=5,
+        macs=(10**12, [10**13] * 8, 10**11),
+        picture=np.zeros((400, 100)),
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -219,6 +227,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "signal": "ReLU\t5.1e-06\t5.4e+00\t4.8e-01",
         "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
         "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
+        "scales": "12 px\t7,840,647,168\t48,199,021,056",
     }
     assert worked[name] in text
 
@@ -317,6 +326,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "signal": {"BUTTON", "INPUT"},
             "overlap": {"INPUT", "DIV", "BUTTON"},
             "window": {"INPUT", "DIV"},
+            "scales": {"INPUT", "DIV"},
         }[name]
     )
 

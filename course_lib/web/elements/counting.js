@@ -88,7 +88,7 @@ courseFigures.counting = courseFigures.counting || (() => {
   /** A count as people say it: whole below ten thousand, above that in three digits. */
   function short(value) {
     if (value < 10000) return exact(value);
-    const [size, letter] = [[1e9, "G"], [1e6, "M"], [1e3, "K"]].find(([n]) =>
+    const [size, letter] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "K"]].find(([n]) =>
       value >= 0.9995 * n);
     return `${(value / size).toPrecision(3)}${letter}`;
   }
