@@ -1,6 +1,7 @@
 """The data of the course: what ships inside the packages it depends on, or is generated."""
 
 from course_lib.data.digits import Digits, load_digits
+from course_lib.data.figures import StickFigures, stick_figures
 from course_lib.data.photographs import PHOTOGRAPHS, Photograph, photograph
 from course_lib.data.placing import place_digits
 from course_lib.data.recordings import load_recording
@@ -11,9 +12,11 @@ __all__ = [
     "Digits",
     "Photograph",
     "Scenes",
+    "StickFigures",
     "digit_scenes",
     "load_digits",
     "load_recording",
     "photograph",
     "place_digits",
+    "stick_figures",
 ]
