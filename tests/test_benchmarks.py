@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import layers, measure
+from benchmarks import boxes, layers, measure
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,13 @@ def test_the_ratio_is_to_the_faster_peer_and_bold_above_the_limit():
 def test_a_wrong_layer_is_not_timed():
     with pytest.raises(AssertionError):
         layers.agree(np.ones(3), np.array([1, 1, 1.1]))
+
+
+def test_suppression_has_a_row():
+    for layout in (boxes.scattered, boxes.around_objects):
+        row = boxes.nms_row("tiny", layout, 60, 0.5)
+        assert row[:3] == ["tiny", "60", "0.5"]
+        assert len(row) == 9
 
 
 def test_the_table(tmp_path, monkeypatch, capsys):

@@ -26,6 +26,7 @@ from course_lib.detection.metrics import (
     evaluate_detections,
     precision_recall,
 )
+from course_lib.detection.nms import batched_nms, nms
 
 __all__ = [
     "PROTOCOLS",
@@ -35,6 +36,7 @@ __all__ = [
     "Located",
     "PrecisionRecall",
     "average_precision",
+    "batched_nms",
     "box_area",
     "box_decode",
     "box_encode",
@@ -46,6 +48,7 @@ __all__ = [
     "localization_error",
     "localization_loss",
     "localizer",
+    "nms",
     "objects_iou",
     "objects_loss",
     "paired_iou",
