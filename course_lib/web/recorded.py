@@ -37,7 +37,8 @@ def recorded_runs(
 
     A choice for each axis; the curve is the median over the seeds, in a band from the least to the
     most. Up to three curves can be pinned. A map of two of the axes has the final value of each
-    setting, the other axes being as chosen; a press on a cell chooses it.
+    setting, the other axes being as chosen; a press on a cell chooses it, and so do the arrow keys
+    and Enter.
 
     A run has diverged if its curve ends with None, or its final value is None. It counts as worse
     than any other in medians, and is left out of the bands.

@@ -50,7 +50,8 @@ def signal_through_layers(
 
     - that a factor of 1/2 in each layer is 1e-15 after fifty, and which gain mends it: 1 (Xavier)
       without activation, the square root of 2 (He) for ReLU;
-    - that no gain does for the sigmoid: its outputs keep their size, and forget the input;
+    - that none of these gains does for the sigmoid: its outputs keep their size, and forget the
+      input;
     - that with batch normalisation the gain no longer matters, and the gradient still explodes.
 
     Parameters

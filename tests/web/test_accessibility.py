@@ -140,6 +140,28 @@ def overlap_and_distance(show, grid, **page_options):
     yield page
 
 
+def recorded_runs(show, grid, **page_options):
+    runs = [
+        {"depth": d, "norm": n, "seed": s, "loss": [3, 1, d], "end": d if n else None}
+        for d in (2, 9)
+        for n in (False, True)
+        for s in (0, 1)
+    ]
+    finals = {"loss at the end": None, "test error": "end"}
+    axes = {"depth": "layers", "norm": "normalisation"}
+    figure = web.recorded_runs(runs, axes, curve="loss", curve_name="loss", finals=finals)
+    page = show(figure, **page_options)
+    yield page
+    page.get_by_role("button", name="Pin this curve").click()
+    page.get_by_role("gridcell").last.click()
+    page.keyboard.press("ArrowLeft")
+    yield page
+    page.get_by_label("showing").select_option("test error")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    yield page
+
+
 def window_and_box(show, grid, **page_options):
     scores, boxes = np.full((2, 3), 0.7), np.tile([10, 20, 40, 50], (2, 3, 1))
     page = show(web.window_and_box(np.eye(64), scores, boxes, window=40, stride=12), **page_options)
@@ -179,6 +201,7 @@ FIGURES = [
     moving_digit,
     segmentation_explorer,
     signal_through_layers,
+    recorded_runs,
     overlap_and_distance,
     window_and_box,
     scales_and_offsets,

@@ -23,6 +23,7 @@ LENET_SIZED = [
     {"kind": "conv2d", "weight": np.ones((120, 16, 14, 14)), "bias": np.zeros(120)},
     {"kind": "linear", "weight": np.ones((10, 120)), "bias": np.zeros(10)},
 ]
+RECORDED = {"curve": "loss", "curve_name": "loss", "finals": {"error": None}}
 FIGURES = {
     "explorer": web.convolution_explorer(X, K, dy=DY),
     "stepper": web.backward_stepper(X, K, DY),
@@ -38,6 +39,15 @@ FIGURES = {
     "architecture": web.architecture_editor(),
     "inception": web.inception_widths(),
     "signal": web.signal_through_layers(depth=20),
+    "recorded": web.recorded_runs(
+        [
+            {"depth": d, "rate": r, "seed": 0, "loss": [3, 1, d * r]}
+            for d in (2, 9)
+            for r in (0.1, 0.5)
+        ],
+        {"depth": "layers", "rate": "rate"},
+        **RECORDED,
+    ),
     "overlap": web.overlap_and_distance(size=(60, 90)),
     "window": web.window_and_box(
         np.eye(60), [[0.25, 0.75]], [[[1, 2, 30, 40], [3, 4, 32, 42]]], window=50, stride=10
@@ -71,6 +81,23 @@ LARGEST = FIGURES | {
     "architecture": web.architecture_editor("vgg19", measure="operations"),
     "inception": web.inception_widths(1024, 512, [1024] * 6),
     "signal": web.signal_through_layers(gain=0.1, backward=True, activation="sigmoid"),
+    "recorded": web.recorded_runs(
+        [
+            {"a": a, "b": b, "c": c, "seed": 0, "loss": [12345.6, c or None], "end": 0.0012345}
+            for a in range(12)
+            for b in range(12)
+            for c in (0, 1)
+        ],
+        {
+            "a": ("an axis with a long name", {n: f"setting number {n}" for n in range(12)}),
+            "b": ("another axis", {n: f"choice number {n}" for n in range(12)}),
+            "c": "c",
+        },
+        curve="loss",
+        curve_name="the loss of training",
+        finals={"error": "end", "error of the end, in words": "end"},
+        pinned=[{"a": n, "b": n, "c": 0} for n in range(3)],
+    ),
     "overlap": web.overlap_and_distance(
         np.zeros((400, 2000, 3)),
         (1000.5, 100.5, 1900.5, 300.5),
@@ -225,6 +252,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "inception": "5x5\t32\t15,872\t12,443,648\t153,600",
         "architecture": "37,752,832\t4,096\t37,748,736\t355 px",
         "signal": "ReLU\t5.1e-06\t5.4e+00\t4.8e-01",
+        "recorded": "9\t0.9\t4.5",
         "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
         "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
@@ -324,6 +352,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "architecture": {"SELECT", "BUTTON", "INPUT"},
             "inception": {"SELECT", "BUTTON", "INPUT"},
             "signal": {"BUTTON", "INPUT"},
+            "recorded": {"INPUT", "BUTTON", "TD"},
             "overlap": {"INPUT", "DIV", "BUTTON"},
             "window": {"INPUT", "DIV"},
             "scales": {"INPUT", "DIV"},

@@ -76,6 +76,59 @@ def test_choices_the_map_and_words(show, spoken):
     assert page.get_by_role("button", name="Pin").get_attribute("aria-disabled") == "true"
 
 
+FOCUSED = """() => {
+  const focused = document.activeElement.shadowRoot.activeElement;
+  const { outlineStyle, outlineWidth } = getComputedStyle(focused);
+  return [focused.tagName, focused.textContent, outlineStyle, outlineWidth];
+}"""
+
+
+def test_the_map_by_keyboard(show):
+    page = show(figure())
+    grid = page.get_by_role("grid", name="training error in %; rows: layers")
+    cells = page.locator(".map td:not(.corner)")  # 8, 20, 32, 56 layers; plain, residual
+    assert grid.count() == 1
+    assert [cell.get_attribute("tabindex") for cell in cells.all()].index("0") == 2
+    before = words(page)
+    page.locator("#final").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == ["TD", "0.14", "solid", "3px"]
+    for key, text in [
+        ("ArrowUp", "0"),
+        ("ArrowUp", "0"),  # there is no row above
+        ("ArrowDown", "0.14"),
+        ("ArrowDown", "0.69"),
+        ("ArrowDown", "48"),
+        ("End", "0"),
+        ("ArrowRight", "0"),
+        ("ArrowLeft", "48"),
+        ("End", "0"),
+        ("Home", "48"),
+    ]:
+        page.keyboard.press(key)
+        assert page.evaluate(FOCUSED)[1] == text, key
+    assert words(page) == before  # looking around chooses nothing
+    page.keyboard.press("Enter")
+    assert words(page).startswith("Layers 56, network plain")
+    assert cells.nth(6).get_attribute("aria-current") == "true"
+    assert cells.nth(2).get_attribute("aria-current") is None
+    assert page.evaluate(FOCUSED)[1] == "48"  # the focus stays where it was
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert words(page).startswith("Layers 56, network residual")
+    assert [cell.get_attribute("tabindex") for cell in cells.all()].count("0") == 1
+
+
+def test_the_map_of_other_axes(show):
+    page = show(figure())
+    page.locator("#map").select_option("1,2")
+    cells = page.locator(".map td:not(.corner)")
+    assert len(cells.all_inner_texts()) == 6
+    cells.nth(4).focus()
+    page.keyboard.press("Enter")
+    assert words(page).startswith("Layers 20, network residual, normalisation none")
+
+
 def test_a_run_that_diverged_is_said(show):
     page = show(figure(start={"layers": 56, "kind": "residual", "norm": "none"}))
     diverged = sum(
@@ -84,6 +137,26 @@ def test_a_run_that_diverged_is_said(show):
         if (r["layers"], r["kind"], r["norm"]) == (56, "residual", "none")
     )
     assert f"{diverged} of 3 runs diverged" in words(page)
+    gone = "at => document.querySelector('course-recorded-runs').settings.get(at).lines[0].at(-1)"
+    page = show(web.recorded_runs(DIVERGED, {"a": "a", "b": "b"}, **FEW))
+    assert page.locator(".map td:not(.corner)").all_inner_texts() == ["div.", "1", "0", "1"]
+    assert page.evaluate(gone, "0,0") == [2, None]
+
+
+DIVERGED = [
+    {"a": a, "b": b, "seed": 0, "loss": [2, a + b or None], "end": b if a or b else None}
+    for a in (0, 1)
+    for b in (0, 1)
+]
+FEW = {"curve": "loss", "curve_name": "loss", "finals": {"end": "end"}}
+
+
+def test_the_values_of_an_axis_stand_in_a_row(show):
+    page = show(figure())
+    tops = [page.get_by_label(n, exact=True).bounding_box()["y"] for n in ("8", "20", "32", "56")]
+    assert len(set(tops)) == 1
+    border = "fieldset => getComputedStyle(fieldset).borderTopWidth"
+    assert page.locator("fieldset").first.evaluate(border) == "0px"
 
 
 def test_pins_by_keyboard(show):

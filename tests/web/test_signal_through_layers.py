@@ -186,6 +186,17 @@ def test_the_lines_stand_on_the_numbers(show):
     assert line(page, "difference").count() == 0
 
 
+def test_theory_begins_where_the_numbers_do(show):
+    few = {"width": 3, "inputs": 2, "seed": 3}  # far from a mean square of 1
+    page = show(web.signal_through_layers(depth=4, **few))
+    squares, gradients = propagate("ReLU", 1.0, 4, False, **few)
+    starts = np.log10([squares[0], gradients[-1]])
+    assert (np.abs(starts) > 0.1).all()
+    assert decades(page, "expected")[0] == pytest.approx(starts[0], abs=0.02)
+    page.get_by_label("backward").check()
+    assert decades(page, "expected")[-1] == pytest.approx(starts[1], abs=0.02)
+
+
 def test_the_example_of_the_chapter(show, spoken):
     page = show(web.signal_through_layers())
     assert words(page) == (

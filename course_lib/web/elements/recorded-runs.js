@@ -1,7 +1,9 @@
 /* <course-recorded-runs>: curves of recorded runs, and a map of how all of them ended.
  *
- * Choose a value for each axis, or a cell of the map. The curve is the median over the seeds, its
- * band goes from the least to the most. Up to three curves can be pinned and compared with it.
+ * Choose a value for each axis, or a cell of the map: one cell is in the tab order, the arrow keys
+ * move from there, Home and End go to the ends of the row, Enter chooses. The curve is the median
+ * over the seeds, its band goes from the least to the most. Up to three curves can be pinned and
+ * compared with it.
  */
 "use strict";
 
@@ -16,6 +18,15 @@ courseFigures.define("course-recorded-runs", (course) => {
   const QUIET = 500;  // ms without a change, before the figure says what it shows
   const STRONGEST = 45;  // percent of the colour in the worst cell of the map
   const same = (a, b) => a.every((value, n) => value === b[n]);
+  const clamp = (n, size) => Math.min(Math.max(n, 0), size - 1);
+  const MOVES = {  // ([row, column], columns) -> [row, column]
+    ArrowUp: ([i, j]) => [i - 1, j],
+    ArrowDown: ([i, j]) => [i + 1, j],
+    ArrowLeft: ([i, j]) => [i, j - 1],
+    ArrowRight: ([i, j]) => [i, j + 1],
+    Home: ([i]) => [i, 0],
+    End: ([i], columns) => [i, columns - 1],
+  };
 
   return class extends Figure {
     label = "Recorded runs";
@@ -38,6 +49,7 @@ courseFigures.define("course-recorded-runs", (course) => {
       this.stage.append(this.controls(), node("div", { class: "halves" },
         node("div", {}, this.chart.element, this.words, this.pin, this.legend),
         node("div", {}, this.mapControls(), this.table)));
+      this.layMap();
       this.draw();
     }
 
@@ -95,6 +107,7 @@ courseFigures.define("course-recorded-runs", (course) => {
         const start = [...this.map].sort().join();
         const select = node("select", { id: "map", onchange: () => {
           this.map = select.value.split(",").map(Number);
+          this.layMap();
           this.draw();
         } }, ...pairs.map((pair) => {
           const value = pair.join() === start ? this.map.join() : pair.join();
@@ -225,31 +238,63 @@ courseFigures.define("course-recorded-runs", (course) => {
       this.legend.replaceChildren(now, ...items);
     }
 
-    /** The table of how the settings ended, over two axes. */
+    /** Lay out the table of how the settings ended, over two axes; drawMap fills it in. */
+    layMap() {
+      const { data: { axes }, map: [r, c] } = this;
+      this.caption = node("caption");
+      this.cells = axes[r].values.map((_, i) => axes[c].values.map((__, j) =>
+        node("td", { onclick: () => this.chooseCell([i, j]), onfocus: () => this.rove([i, j]) })));
+      const heads = axes[c].values.map((word) => node("th", { scope: "col" }, word));
+      const rows = axes[r].values.map((word, i) =>
+        node("tr", {}, node("th", { scope: "row" }, word), ...this.cells[i]));
+      this.table.replaceChildren(node("table", { role: "grid", "aria-readonly": "true",
+        onkeydown: (event) => this.key(event) }, this.caption,
+      node("tr", {}, node("td", { class: "corner" }), ...heads), ...rows));
+    }
+
     drawMap() {
       const { at, data: { axes, finals, finalUnit }, final, map: [r, c], settings } = this;
       const ends = [...settings.values()].map(({ finals: all }) => all[final][0])
         .filter((value) => value !== null);
       const [low, high] = [Math.min(...ends), Math.max(...ends)];
-      const rows = axes[r].values.map((word, i) => {
-        const cells = axes[c].values.map((_, j) => {
-          const here = at.with(r, i).with(c, j);
-          const setting = settings.get(here.join());
-          const end = setting ? setting.finals[final][0] : null;
-          const text = !setting ? "\u2013" : end === null ? "div." : scientific(end);
-          const share = end === null ? 1 : Math.sqrt((end - low) / (high - low || 1));
-          const current = same(here, at);
-          return node("td", { class: current ? "current" : "", "aria-current": current && "true",
-            style: `--share: ${setting ? (STRONGEST * share).toFixed(0) : 0}%`,
-            onclick: () => this.choose(here) }, text);
-        });
-        return node("tr", {}, node("th", { scope: "row" }, word), ...cells);
-      });
+      this.cells.forEach((row, i) => row.forEach((cell, j) => {
+        const here = at.with(r, i).with(c, j);
+        const setting = settings.get(here.join());
+        const end = setting ? setting.finals[final][0] : null;
+        cell.textContent = !setting ? "\u2013" : end === null ? "div." : scientific(end);
+        const share = end === null ? 1 : Math.sqrt((end - low) / (high - low || 1));
+        cell.style.setProperty("--share", `${setting ? (STRONGEST * share).toFixed(0) : 0}%`);
+        const current = same(here, at);
+        cell.classList.toggle("current", current);
+        if (current) cell.setAttribute("aria-current", "true");
+        else cell.removeAttribute("aria-current");
+      }));
       const unit = finalUnit ? ` in ${finalUnit}` : "";
-      const heads = axes[c].values.map((word) => node("th", { scope: "col" }, word));
-      const caption = `${finals[final]}${unit}; rows: ${axes[r].name}, columns: ${axes[c].name}`;
-      this.table.replaceChildren(node("table", {}, node("caption", {}, caption),
-        node("tr", {}, node("td", { class: "corner" }), ...heads), ...rows));
+      this.caption.textContent =
+        `${finals[final]}${unit}; rows: ${axes[r].name}, columns: ${axes[c].name}`;
+      this.rove([at[r], at[c]]);
+    }
+
+    chooseCell([i, j]) {
+      const [r, c] = this.map;
+      this.choose(this.at.with(r, i).with(c, j));
+    }
+
+    key(event) {
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
+      const move = MOVES[event.key];
+      if (!move && event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      if (move) this.rove(move(this.cursor, this.cells[0].length)).focus();
+      else this.chooseCell(this.cursor);
+    }
+
+    /** Make the cell at (or, beyond the edge, next to) a place the one that Tab reaches. */
+    rove([i, j]) {
+      this.cursor = [clamp(i, this.cells.length), clamp(j, this.cells[0].length)];
+      const chosen = this.cells[this.cursor[0]][this.cursor[1]];
+      for (const cell of this.cells.flat()) cell.tabIndex = cell === chosen ? 0 : -1;
+      return chosen;
     }
   };
 });
