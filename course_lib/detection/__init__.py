@@ -27,6 +27,13 @@ from course_lib.detection.metrics import (
     precision_recall,
 )
 from course_lib.detection.nms import batched_nms, nms
+from course_lib.detection.pose import (
+    PoseRegressor,
+    crops_around,
+    pck,
+    pcp,
+    pose_error,
+)
 
 __all__ = [
     "PROTOCOLS",
@@ -34,6 +41,7 @@ __all__ = [
     "Localization",
     "Localizer",
     "Located",
+    "PoseRegressor",
     "PrecisionRecall",
     "average_precision",
     "batched_nms",
@@ -44,6 +52,7 @@ __all__ = [
     "box_iou",
     "chosen_boxes",
     "clip_boxes",
+    "crops_around",
     "evaluate_detections",
     "localization_error",
     "localization_loss",
@@ -52,6 +61,9 @@ __all__ = [
     "objects_iou",
     "objects_loss",
     "paired_iou",
+    "pck",
+    "pcp",
+    "pose_error",
     "precision_recall",
     "regression_loss",
 ]

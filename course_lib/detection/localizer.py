@@ -453,7 +453,7 @@ def localization_error(scores, boxes, labels, truth, *, guesses=5, iou_threshold
     O. Russakovsky et al. (2015), "ImageNet Large Scale Visual Recognition Challenge", section 4.2.
     """
     where = "localization_error"
-    labels = torch.as_tensor(labels)
+    labels = as_tensor(labels)
     check_shapes(where, scores=(scores, "N K"), labels=(labels, "N"))
     N, K = scores.shape
     check_labels(where, labels, K)
@@ -471,10 +471,15 @@ def localization_error(scores, boxes, labels, truth, *, guesses=5, iou_threshold
     boxes = chosen_boxes(boxes.detach().cpu(), labels.cpu().long())
     right = 0
     for guessed, box, objects in zip(named.any(1), boxes, truth, strict=True):
-        objects = torch.as_tensor(objects).cpu().reshape(-1, 4)
+        objects = as_tensor(objects).cpu().reshape(-1, 4)
         overlaps = paired_iou(box.expand(len(objects), 4), objects.to(box.dtype))
         right += bool(guessed and (overlaps >= iou_threshold).any())
     return 1 - right / N
+
+
+def as_tensor(array):
+    """Return a tensor as it is, and an array, which may be read-only, as a tensor of its own."""
+    return array if isinstance(array, torch.Tensor) else torch.tensor(array)
 
 
 def paired_iou(boxes, truth):

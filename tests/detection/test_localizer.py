@@ -242,8 +242,10 @@ def test_the_rule_of_imagenet(scores, boxes, guesses, error):
 
 
 def test_any_object_of_the_class_will_do():
+    """The truth as arrays that must not be written, such as a broadcast gives."""
     scores, boxes = guess(1), torch.tensor([GOOD])
     truth = [np.array([BAD, GOOD])]
+    truth[0].setflags(write=False)
     assert localization_error(scores, boxes, torch.tensor([1]), truth, guesses=1) == 0
     assert localization_error(scores, boxes, torch.tensor([1]), [np.array([BAD])], guesses=1) == 1
 
