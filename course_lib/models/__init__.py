@@ -22,6 +22,7 @@ from course_lib.models.fcn import (
 )
 from course_lib.models.googlenet import auxiliary_cross_entropy, googlenet, googlenet_small
 from course_lib.models.lenet import digit_codes, lenet5, rbf_loss
+from course_lib.models.mtcnn import load_mtcnn, o_net, p_net, r_net
 from course_lib.models.overfeat import (
     box_regressor,
     overfeat_accurate,
@@ -67,13 +68,17 @@ __all__ = [
     "gradient_support",
     "imagenet_labels",
     "lenet5",
+    "load_mtcnn",
+    "o_net",
     "overfeat_accurate",
     "overfeat_fast",
     "overfeat_small",
+    "p_net",
     "plain18",
     "plain34",
     "plain_cifar",
     "preprocess",
+    "r_net",
     "rbf_loss",
     "receptive_window",
     "resnet18",
