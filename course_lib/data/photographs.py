@@ -1,5 +1,7 @@
-"""Photographs that ship inside scikit-image and scikit-learn: nothing is downloaded."""
+"""Photographs inside scikit-image, scikit-learn and matplotlib: nothing is downloaded."""
 
+import importlib.util
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +61,12 @@ PHOTOGRAPHS = {
         "CC BY 2.0",
         "an orange dahlia before dark green leaves",
     ),
+    "grace_hopper": Photograph(
+        "matplotlib",
+        "US Navy, official portrait of 1984",
+        "public domain",
+        "Grace Hopper in the dark uniform of a commodore, with cap and glasses, before a flag",
+    ),
     "hubble": Photograph(
         "scikit-image",
         "NASA, the Hubble Space Telescope",
@@ -107,7 +115,15 @@ def photograph(name):
         from sklearn import datasets  # imported here: it takes a second, and few need it
 
         return np.array(datasets.load_sample_image(f"{name}.jpg"))
-    from skimage import data
+    from skimage import data, io
 
+    if PHOTOGRAPHS[name].package == "matplotlib":
+        return np.array(io.imread(sample_data() / f"{name}.jpg"))
     pixels = getattr(data, IN_SKIMAGE.get(name, name))()
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def sample_data():
+    """Return the folder of matplotlib's sample data, without importing matplotlib."""
+    package = importlib.util.find_spec("matplotlib")
+    return Path(package.origin).parent / "mpl-data" / "sample_data"

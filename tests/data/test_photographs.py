@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +24,24 @@ def test_a_photograph(name):
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_says_whose_it_is(name):
     known = PHOTOGRAPHS[name]
-    assert known.package in ("scikit-image", "scikit-learn")
+    assert known.package in ("scikit-image", "scikit-learn", "matplotlib")
     assert all(known)
     assert ("grey" in known.seen) == (photograph(name)[..., 0] == photograph(name)[..., 2]).all()
 
 
 def test_all_are_inside_the_packages(monkeypatch):
     """scikit-image would fetch what it does not ship, through pooch."""
-    for module in ("skimage", "sklearn"):
+    for module in ("skimage", "sklearn", "matplotlib"):
         assert Path(importlib.util.find_spec(module).origin).is_file()
     monkeypatch.setattr("skimage.data._fetchers._image_fetcher", None)
     for name in PHOTOGRAPHS:
         photograph(name)
+
+
+def test_matplotlib_is_not_imported():
+    code = "import sys; from course_lib.data import photograph as p; p('grace_hopper')"
+    code += "; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_there_is_no_such_photograph():
