@@ -146,6 +146,39 @@ def check_distance(where, predicted, targets, beta):
         raise ValueError(f"{where}: `beta` is {beta!r}, expected a positive number")
 
 
+def check_rois(where, x, boxes, image_index, output_size, sampling_ratio=0):
+    """Check features, boxes and the image of each; return the rows and columns of the output.
+
+    Raises
+    ------
+    TypeError
+        If something does not hold the numbers it should, or two precisions meet.
+    ValueError
+        If shapes disagree, a box is inside out or not finite, there is no such image, or an option
+        has no meaning.
+    """
+    check_shapes(where, x=(x, "N C H W"), boxes=(boxes, "R 4"), image_index=(image_index, "R"))
+    check_floats(where, x=x, boxes=boxes)
+    if "int" not in dtype_name(image_index.dtype):
+        kind = dtype_name(image_index.dtype)
+        raise TypeError(f"{where}: `image_index` holds {kind}, expected integers")
+    if sampling_ratio < 0:
+        raise ValueError(
+            f"{where}: `sampling_ratio` is {sampling_ratio}, expected a number of points, or 0"
+        )
+    good = ((boxes[:, 2:] >= boxes[:, :2]) & (abs(boxes[:, 2:]) < math.inf)).all(1)
+    good = good & (abs(boxes[:, :2]) < math.inf).all(1)  # a NaN is not, whatever it meets
+    there = (image_index >= 0) & (image_index < len(x))
+    if not bool((good & there).all()):
+        row = [bool(g) for g in good & there].index(False)
+        corners = [round(float(v), 4) for v in boxes[row]]
+        raise ValueError(
+            f"{where}: box {row} is {corners} in image {int(image_index[row])}, expected finite "
+            f"x1 y1 x2 y2 with x1 <= x2 and y1 <= y2 in one of {len(x)} images, counted from 0"
+        )
+    return pair(where, "output_size", output_size, least=1)
+
+
 def check_batch_norm(where, x, gamma, beta, mean, var):
     """Check the arguments of a batch normalization; `mean` and `var` are None in training.
 

@@ -54,9 +54,17 @@ from course_lib.numpy_layers.primitives import (
     linear,
     max_pool2d,
     relu,
+    roi_align,
+    roi_pool,
     sigmoid,
     smooth_l1,
     tanh,
+)
+from course_lib.numpy_layers.roi import (
+    roi_align_backward,
+    roi_align_forward,
+    roi_pool_backward,
+    roi_pool_forward,
 )
 from course_lib.numpy_layers.sequential import Sequential
 
@@ -100,6 +108,12 @@ __all__ = [
     "relu",
     "relu_backward",
     "relu_forward",
+    "roi_align",
+    "roi_align_backward",
+    "roi_align_forward",
+    "roi_pool",
+    "roi_pool_backward",
+    "roi_pool_forward",
     "sigmoid",
     "sigmoid_backward",
     "sigmoid_forward",

@@ -32,6 +32,14 @@ from course_lib.numpy_layers.pool import (
     max_pool2d_backward,
     max_pool2d_forward,
 )
+from course_lib.numpy_layers.roi import (
+    pick,
+    roi_align_backward,
+    roi_align_forward,
+    roi_pool_backward,
+    roi_pool_forward,
+    weigh,
+)
 from course_lib.numpy_layers.windows import pad
 from course_lib.shapes import (
     check_batch_norm,
@@ -177,6 +185,68 @@ def share(dy, shape, kernel_size, *, stride=None, padding=0):
     x = shaped(shape, dy.dtype)
     geometry = pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
     return avg_pool2d_backward(dy, (shape, dy.dtype, geometry))
+
+
+def roi_pool(x, boxes, image_index, output_size, *, spatial_scale=1.0):
+    """Return the output of :func:`roi_pool_forward`; can be differentiated in `x`."""
+    where = boxes, image_index, output_size
+    y, cache = roi_pool_forward(plain(x), *where, spatial_scale=spatial_scale)
+    if x is plain(x):
+        return y
+    cache[0].flags.writeable = False  # so that a tape does not copy the places
+    return picked(x, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda dy, shape, cache: to_picked(dy, cache),
+    keeps="shapes",
+    cost=lambda y, x, cache: (0, np.size(y)),
+    name="roi_pool",
+)
+def picked(x, cache):
+    """Return of each bin the cell that `cache` says is its maximum."""
+    return pick(x, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda bar, shape, cache: picked(bar, cache),
+    keeps="shapes",
+    cost=lambda dx, dy, cache: (0, np.size(dy)),
+)
+def to_picked(dy, cache):
+    """Return ``dx`` of :func:`roi_pool_backward`."""
+    return roi_pool_backward(dy, cache)
+
+
+def roi_align(x, boxes, image_index, output_size, **options):
+    """Return the output of :func:`roi_align_forward`; can be differentiated in `x`."""
+    y, cache = roi_align_forward(plain(x), boxes, image_index, output_size, **options)
+    return y if x is plain(x) else weighed(x, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda dy, shape, cache: to_weighed(dy, cache),
+    keeps="shapes",
+    cost=lambda y, x, cache: (np.size(y), 0),
+    name="roi_align",
+)
+def weighed(x, cache):
+    """Return the output of :func:`roi_align_forward` that belongs to its `cache`."""
+    return weigh(x, cache)
+
+
+@primitive(
+    jvp="linear",
+    vjp=lambda bar, shape, cache: weighed(bar, cache),
+    keeps="shapes",
+    cost=lambda dx, dy, cache: (np.size(dy), 0),
+)
+def to_weighed(dy, cache):
+    """Return ``dx`` of :func:`roi_align_backward`."""
+    return roi_align_backward(dy, cache)
 
 
 @primitive(

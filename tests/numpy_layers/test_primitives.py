@@ -18,6 +18,8 @@ from course_lib.numpy_layers import (
     max_pool2d,
     primitives,
     relu,
+    roi_align,
+    roi_pool,
     sigmoid,
     smooth_l1,
     tanh,
@@ -27,6 +29,7 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 LABELS = np.array([0, 2, 2, 1])
 MEAN, VAR = np.array([0.1, -0.2, 0.3]), np.array([0.5, 1.0, 2.0])
 CONV = [(3, 2, 7, 6), (4, 2, 3, 2), (4,)]
+ROIS = (np.array([[0.2, 0, 3.3, 5], [-2, 1, 1.4, 2.6], [9, 9, 9, 9]]), np.array([1, 0, 0]), 2)
 CALLS = {  # name -> (function of arrays, their shapes)
     "conv2d": (conv2d, CONV),
     "conv2d, stride 2": (lambda *a: conv2d(*a, stride=2, padding=1), CONV),
@@ -46,6 +49,8 @@ CALLS = {  # name -> (function of arrays, their shapes)
     ),
     "max_pool2d": (lambda x: max_pool2d(x, 2), [(2, 3, 6, 4)]),
     "max_pool2d, overlapping": (lambda x: max_pool2d(x, 3, stride=2, padding=1), [(2, 3, 7, 6)]),
+    "roi_pool": (lambda x: roi_pool(x, ROIS[0].astype(x.dtype), *ROIS[1:]), [(2, 3, 6, 4)]),
+    "roi_align": (lambda x: roi_align(x, ROIS[0].astype(x.dtype), *ROIS[1:]), [(2, 3, 6, 4)]),
     "avg_pool2d": (lambda x: avg_pool2d(x, 2), [(2, 3, 6, 4)]),
     "avg_pool2d, overlapping": (
         lambda x: avg_pool2d(x, (3, 2), stride=2, padding=1),
@@ -70,6 +75,13 @@ CALLS = {  # name -> (function of arrays, their shapes)
     "smooth_l1": (smooth_l1, [(4, 3), (4, 3)]),
     "smooth_l1, narrow": (lambda *a: smooth_l1(*a, beta=0.3), [(4, 3), (4, 3)]),
 }
+REST = {  # name -> what its forward function takes besides the arrays
+    "max_pool2d": [2],
+    "avg_pool2d": [2],
+    "roi_pool": ROIS,
+    "roi_align": ROIS,
+    "cross_entropy": [LABELS],
+}
 every_call = pytest.mark.parametrize("name", CALLS)
 
 
@@ -79,8 +91,8 @@ def inputs(rng, name):
 
 def test_every_primitive_is_here():
     ours = {p.name for p in PRIMITIVES if p.function.__module__ == primitives.__name__}
-    inside = {"winners", "to_winners"}  # the two halves of max_pool2d
-    assert ours <= {name.split(",")[0] for name in CALLS} | inside
+    halves = {"winners", "to_winners", "picked", "to_picked", "weighed", "to_weighed"}
+    assert ours <= {name.split(",")[0] for name in CALLS} | halves
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if hasattr(numpy_layers, name)])
@@ -88,8 +100,7 @@ def test_the_values_are_those_of_the_pair(rng, name):
     forward = getattr(numpy_layers, f"{name}_forward")
     function, _ = CALLS[name]
     arrays = inputs(rng, name)
-    rest = {"max_pool2d": [2], "avg_pool2d": [2], "cross_entropy": [LABELS]}.get(name, [])
-    np.testing.assert_array_equal(function(*arrays), forward(*arrays, *rest)[0])
+    np.testing.assert_array_equal(function(*arrays), forward(*arrays, *REST.get(name, []))[0])
     np.testing.assert_allclose(vjp(function, *arrays)[0], function(*arrays), rtol=1e-14)
 
 
@@ -98,8 +109,7 @@ def test_the_gradients_are_those_of_the_pair(rng, name):
     forward, backward = (getattr(numpy_layers, f"{name}_{way}") for way in ("forward", "backward"))
     function, _ = CALLS[name]
     arrays = inputs(rng, name)
-    rest = {"max_pool2d": [2], "avg_pool2d": [2], "cross_entropy": [LABELS]}.get(name, [])
-    y, cache = forward(*arrays, *rest)
+    y, cache = forward(*arrays, *REST.get(name, []))
     dy = rng.normal(size=np.shape(y))
     expected = backward(dy, cache)
     expected = expected if isinstance(expected, tuple) else (expected,)
@@ -126,6 +136,20 @@ def test_the_last_half_of_max_pooling(rng):
     _, cache = numpy_layers.max_pool2d_forward(x, 3, stride=2, padding=1)
     check_gradients(lambda x: primitives.winners(x, cache), x)
     check_gradients(lambda dy: primitives.to_winners(dy, cache), rng.normal(size=(2, 3, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    "forward, halves",
+    [
+        (numpy_layers.roi_pool_forward, (primitives.picked, primitives.to_picked)),
+        (numpy_layers.roi_align_forward, (primitives.weighed, primitives.to_weighed)),
+    ],
+)
+def test_the_halves_of_the_layers_for_boxes(rng, forward, halves):
+    x = rng.normal(size=(2, 3, 6, 4))
+    y, cache = forward(x, *ROIS)
+    for half, array in zip(halves, (x, rng.normal(size=y.shape)), strict=True):
+        check_gradients(lambda a, half=half: half(a, cache), array)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if "evaluation" not in name])

@@ -10,6 +10,11 @@ import torch
 from course_lib import numpy_layers, torch_layers
 
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
+ROIS = {
+    "boxes": [[1.0, 2, 9, 17], [-5, 3, 4, 9], [2.5, 2.5, 2.5, 3], [40, 40, 50, 50]],
+    "image_index": [0, 1, 1, 0],
+}
+ARRAYS = {"labels", *ROIS}  # options that are arrays
 CASES = {  # function: shapes of its arrays, and its options
     "conv2d": ([(2, 3, 9, 8), (4, 3, 3, 2), (4,)], {"stride": 2, "padding": (1, 0)}),
     "conv_transpose2d": (
@@ -25,6 +30,8 @@ CASES = {  # function: shapes of its arrays, and its options
     "batch_norm": ([(2, 3, 4, 5), (3,), (3,)], {"eps": 0.1}),
     "cross_entropy": ([(4, 3)], {"labels": [0, 2, 1, 1]}),
     "smooth_l1": ([(4, 3), (4, 3)], {"beta": 0.7}),
+    "roi_pool": ([(2, 3, 9, 8)], ROIS | {"output_size": (2, 3), "spatial_scale": 0.5}),
+    "roi_align": ([(2, 3, 9, 8)], ROIS | {"output_size": 2, "sampling_ratio": 0}),
 }
 LAYERS = {  # class: its arguments, and the shape of an input
     "Conv2d": ((3, 4, (3, 2)), {"stride": 2, "padding": 1}, (2, 3, 9, 8)),
@@ -117,10 +124,8 @@ def test_functions_agree(rng, name):
     shapes, options = CASES[name]
     arrays = [rng.normal(size=shape) for shape in shapes]
     tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
-    as_array, as_tensor = dict(options), dict(options)
-    if "labels" in options:
-        as_array["labels"] = np.array(options["labels"])
-        as_tensor["labels"] = torch.tensor(options["labels"])
+    as_array = {k: np.array(v) if k in ARRAYS else v for k, v in options.items()}
+    as_tensor = {k: torch.tensor(as_array[k]) if k in ARRAYS else options[k] for k in options}
 
     y, cache = forward(*arrays, **as_array)
     expected = twin(*tensors, **as_tensor)
