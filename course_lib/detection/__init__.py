@@ -4,6 +4,13 @@ Boxes are ``x1 y1 x2 y2`` in pixels, floats, with the width ``x2 - x1``.
 """
 
 from course_lib.detection.boxes import box_area, box_decode, box_encode, box_iou, clip_boxes
+from course_lib.detection.dense import (
+    ScaleRow,
+    dense_costs,
+    interleave,
+    offset_pool,
+    scale_table,
+)
 from course_lib.detection.localizer import (
     Localization,
     Localizer,
@@ -18,6 +25,7 @@ from course_lib.detection.localizer import (
     paired_iou,
     regression_loss,
 )
+from course_lib.detection.merging import Merged, match_score, merge_boxes
 from course_lib.detection.metrics import (
     PROTOCOLS,
     DetectionScore,
@@ -27,6 +35,7 @@ from course_lib.detection.metrics import (
     precision_recall,
 )
 from course_lib.detection.nms import batched_nms, nms
+from course_lib.detection.overfeat import Dense, OverFeat, Votes
 from course_lib.detection.pose import (
     PoseRegressor,
     crops_around,
@@ -34,15 +43,22 @@ from course_lib.detection.pose import (
     pcp,
     pose_error,
 )
+from course_lib.detection.windows import TrainingWindows, training_windows
 
 __all__ = [
     "PROTOCOLS",
+    "Dense",
     "DetectionScore",
     "Localization",
     "Localizer",
     "Located",
+    "Merged",
+    "OverFeat",
     "PoseRegressor",
     "PrecisionRecall",
+    "ScaleRow",
+    "TrainingWindows",
+    "Votes",
     "average_precision",
     "batched_nms",
     "box_area",
@@ -53,17 +69,24 @@ __all__ = [
     "chosen_boxes",
     "clip_boxes",
     "crops_around",
+    "dense_costs",
     "evaluate_detections",
+    "interleave",
     "localization_error",
     "localization_loss",
     "localizer",
+    "match_score",
+    "merge_boxes",
     "nms",
     "objects_iou",
     "objects_loss",
+    "offset_pool",
     "paired_iou",
     "pck",
     "pcp",
     "pose_error",
     "precision_recall",
     "regression_loss",
+    "scale_table",
+    "training_windows",
 ]

@@ -49,8 +49,8 @@ def test_table_4_to_what_it_can_be_verified():
 def test_the_order_of_the_parts():
     names = [row.name for row in summary(overfeat_small(), (1, 30, 30)).rows]
     assert names == [
-        *("conv1", "relu1", "conv2", "relu2", "conv3", "relu3", "pool5"),
-        *("flatten", "fc6", "relu6", "dropout6", "fc7"),
+        *("conv1", "norm1", "relu1", "conv2", "norm2", "relu2", "conv3", "norm3", "relu3"),
+        *("pool5", "flatten", "fc6", "relu6", "dropout6", "fc7"),
     ]
     assert list(dict(overfeat_small().named_children())) == ["features", "pool5", "classifier"]
 
