@@ -115,7 +115,7 @@ class PoseRegressor(nn.Module):
         *,
         epochs=(14, 4, 4),
         looks=6,
-        learning_rate=0.002,
+        learning_rate=0.003,
         batch_size=64,
         seed=0,
         device=None,
