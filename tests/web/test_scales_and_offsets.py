@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from course_lib import web
+from course_lib.detection import dense_costs, scale_table
 from course_lib.models import overfeat_accurate, summary
 from course_lib.web.scales import accurate_macs, overfeat_scales
 
@@ -57,6 +58,17 @@ def test_the_counts_are_those_of_the_network():
     assert accurate_macs((221, 221)) == tuple(total)
     rows = summary(overfeat_accurate(device="meta").features, (3, 425, 497)).rows
     assert accurate_macs((425, 497))[0] == sum(row.macs or 0 for row in rows)
+
+
+def test_the_static_form_is_the_librarys_table():
+    model = overfeat_accurate(device="meta")
+    lines = web.scales_and_offsets().text.splitlines()[2:]
+    for line, row in zip(lines, scale_table(model), strict=True):
+        costs = dense_costs(model, row.image)
+        sizes = (row.image, row.pre_pool, row.post_pool, row.classifier_map, row.output)
+        texts = [f"{rows} {TIMES} {columns}" for rows, columns in sizes]
+        texts += [str(costs.windows), "12 px", f"{costs.dense:,}", f"{costs.crops:,}"]
+        assert line.split(" | ") == texts
 
 
 def radio(page, name):

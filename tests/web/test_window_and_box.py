@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from course_lib import web
-from course_lib.detection import box_iou
+from course_lib.detection import box_iou, merge_boxes
 from course_lib.web.windows import mean_box, spread
 
 H, W = 60, 90
@@ -227,6 +227,16 @@ def test_two_objects_and_a_merge_of_their_own(show):
     page.get_by_label("merged box").check()
     assert page.locator("g.box.merged:visible").count() == 2
     assert spread(found, merged) == pytest.approx(float(expected[1].removesuffix(" px")), abs=0.051)
+
+
+def test_the_librarys_merge(show):
+    """What `merge_boxes` returns can be shown as it is."""
+    page = show(figure(merge=merge_boxes, threshold=0.7))
+    over = SCORES >= 0.7
+    expected = merge_boxes(BOXES[over], SCORES[over]).boxes
+    page.get_by_label("merged box").check()
+    assert page.locator("g.box.merged:visible").count() == len(expected)
+    np.testing.assert_allclose(drawn(page, "merged"), expected[0], atol=0.051)
 
 
 def test_a_threshold_that_nothing_reaches(show):
