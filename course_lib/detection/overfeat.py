@@ -69,6 +69,14 @@ class OverFeat(nn.Module):
     from the beginning, as the paper has it for detection (section 5); where the paper takes the
     boxes of all windows for the best classes of a scale, here those windows vote that are sure
     enough of some object; and :func:`match_score` is made free of units.
+
+    Examples
+    --------
+    >>> scenes = digit_scenes(2000, digits=(1, 1), side=(20, 40), clutter=4)
+    >>> targets = [{"boxes": b, "labels": k} for b, k in zip(scenes.boxes, scenes.labels)]
+    >>> net = OverFeat(overfeat_small(11))
+    >>> histories = net.fit(scenes.images, targets, sizes=(30, 36, 48, 60))
+    >>> found = net.locate(scenes.images, sizes=(30, 36, 48, 60), offsets=1)
     """
 
     def __init__(self, classifier, box_regressor=None, *, rng=None):
@@ -203,7 +211,7 @@ class OverFeat(nn.Module):
         finally:
             self.train(training)
         step = self.stride * self.kernel // len(pooled)
-        windows = window_grid(scores.shape[2:], step, self.window)
+        windows = window_grid(scores.shape[2:], step, self.window).to(boxes)
         zoom = [scaled.shape[i] / images.shape[i] for i in (3, 2)]
         side = windows.new_tensor(self.window[::-1]).repeat(2)
         corners = windows[..., :2].repeat(1, 1, 2)
@@ -244,7 +252,9 @@ class OverFeat(nn.Module):
         if not self.per_class:
             return dense.boxes.flatten(1, 2), scores
         N, R, K = scores.shape
-        own = scores[:, :, None] * torch.eye(K)  # (N, R, K, K): the class of a box, and no other
+        own = scores[:, :, None] * torch.eye(K).to(
+            scores
+        )  # (N, R, K, K): the class of a box, and no other
         return dense.boxes.flatten(2, 3).transpose(1, 2).reshape(N, R * K, 4), own.reshape(
             N, R * K, K
         )
