@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.detection.boxes import area, check_boxes, is_tensor, namespace
+from course_lib.detection.boxes import area, check_boxes, common_area, is_tensor, namespace
 from course_lib.shapes import check_array
 
 __all__ = ["Merged", "match_score", "merge_boxes"]
@@ -72,12 +72,10 @@ def matches(a, b, xp):
     """Return the scores ``(R, S)``, without a check."""
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[..., None], b.T
     across, down = ((ax1 + ax2) - (bx1 + bx2)) / 2, ((ay1 + ay2) - (by1 + by2)) / 2
-    width = (xp.minimum(ax2, bx2) - xp.maximum(ax1, bx1)).clip(min=0)
-    common = width * (xp.minimum(ay2, by2) - xp.maximum(ay1, by1)).clip(min=0)
     mine, theirs = area(a)[:, None], area(b)
     side, both = (mine**0.5 + theirs**0.5) / 2, (mine + theirs) / 2
     side, both = (xp.where(size > 0, size, 1) for size in (side, both))
-    return xp.sqrt(across**2 + down**2) / side + 1 - common / both
+    return xp.sqrt(across**2 + down**2) / side + 1 - common_area(a, b, xp) / both
 
 
 def merge_boxes(boxes, scores, *, threshold=0.5, weights="confidence"):
