@@ -34,6 +34,7 @@ from course_lib.detection.metrics import (
     evaluate_detections,
     precision_recall,
 )
+from course_lib.detection.mtcnn import CascadeStage, FaceCascade, Faces
 from course_lib.detection.nms import batched_nms, nms
 from course_lib.detection.overfeat import Dense, OverFeat, Votes
 from course_lib.detection.pose import (
@@ -47,8 +48,11 @@ from course_lib.detection.windows import TrainingWindows, training_windows
 
 __all__ = [
     "PROTOCOLS",
+    "CascadeStage",
     "Dense",
     "DetectionScore",
+    "FaceCascade",
+    "Faces",
     "Localization",
     "Localizer",
     "Located",
