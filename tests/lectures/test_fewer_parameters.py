@@ -75,6 +75,10 @@ def test_the_text_states_what_the_claims_enforce(chapter):
     assert f"{int(ratio)} times as many parameters" in chapter.cells["heads-predict"]["source"]
     assert 547_430 - 22_374 == 525_056
     assert claims["peak in the box"]["measured"] > 3 * claims["by chance"]["measured"]
+    assert "eleven powers of ten" in " ".join(chapter.cells["next"]["source"].split())
+    assert 1e10 < claims["conv1 alone, best over worst"]["measured"] < 1e12
+    heads = [claims[name]["measured"] for name in ("mean, in place", "full, in place")]
+    assert max(heads) - min(heads) < 5, "alike in place"
 
 
 def test_both_mistakes_hide_where_the_text_says(chapter):
@@ -82,7 +86,9 @@ def test_both_mistakes_hide_where_the_text_says(chapter):
         float(number) for number in re.findall(r"-?\d+\.\d+", chapter.said("concat-wrong"))[:3]
     )
     assert measured == right != swapped
-    assert "right 12, forgotten 12" in chapter.said("gap-wrong-run")
+    said = chapter.said("gap-wrong-run")
+    assert "right 12, forgotten 12" in said
+    assert re.search(r"^fit: the loss is (nan|inf) at step \d+ ", said, re.M), "plain descent"
 
 
 ANSWERS = {  # answers to an exercise, the cell that checks them, right ones and wrong ones
