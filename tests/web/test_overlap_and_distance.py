@@ -194,6 +194,18 @@ def test_what_a_pixel_nearer_changes(show):
     assert page.locator(".iou td").nth(1).inner_text() == ""
 
 
+def test_large_and_small_changes(show):
+    far = {"predicted": (1500, 100, 3000, 1600), "presets": {}}
+    page = show(web.overlap_and_distance(None, (0, 100, 1500, 1600), size=(2000, 3000), **far))
+    assert page.locator(".intersection td").all_inner_texts() == ["0", "+1,500"]
+    near = {"predicted": (0, 101, 1500, 1601), "presets": {}}
+    page = show(web.overlap_and_distance(None, (0, 100, 1500, 1600), size=(2000, 3000), **near))
+    assert page.locator(".iou td").all_inner_texts() == ["0.999", "+0.001"]
+    page.get_by_label("y1", exact=True).fill("100.001")
+    page.get_by_label("y2", exact=True).fill("1600.001")
+    assert page.locator(".iou td").all_inner_texts() == ["1.000", "< +0.001"]
+
+
 def dots(page):
     """The dots of the chart as L2 and IoU."""
     ticks = page.locator(".tick.x")

@@ -16,10 +16,11 @@ courseFigures.define("course-overlap-and-distance", (course) => {
   const NAMES = ["x1", "y1", "x2", "y2"];
   const CORNERS = [[0, 1], [2, 1], [0, 3], [2, 3]];  // the two coordinates that a corner has
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const area = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 1 });
   const ROWS = {  // what is measured, and how it is written
     iou: ["IoU", (value) => value.toFixed(3)],
-    intersection: ["intersection in px\u00b2", (value) => value.toLocaleString("en-GB")],
-    union: ["union in px\u00b2", (value) => value.toLocaleString("en-GB")],
+    intersection: ["intersection in px\u00b2", area],
+    union: ["union in px\u00b2", area],
     l2: ["L2 of the corners in px", (value) => value.toFixed(1)],
     smooth: ["smooth L1 in px", (value) => value.toFixed(1)],
     centres: ["distance of the centres in px", (value) => value.toFixed(1)],
@@ -29,9 +30,11 @@ courseFigures.define("course-overlap-and-distance", (course) => {
 
   /** A change with its sign; a true zero has none. */
   function signed(change, write) {
-    const size = write(Math.abs(change));
     if (change === 0) return "0";
-    return `${change < 0 ? "\u2212" : "+"}${Number(size) ? size : `< ${size.replace(/0$/, "1")}`}`;
+    const size = write(Math.abs(change));
+    const sign = change < 0 ? "\u2212" : "+";
+    if (/[1-9]/.test(size)) return `${sign}${size}`;
+    return `${change < 0 ? ">" : "<"} ${sign}${size.replace(/0$/, "1")}`;
   }
 
   return class extends Figure {
@@ -102,7 +105,7 @@ courseFigures.define("course-overlap-and-distance", (course) => {
       });
       const heads = ["now", "1 px nearer"].map((text) => node("th", { scope: "col" }, text));
       return node("table", {},
-        node("caption", {}, "The box now, and what changes as it moves 1 px nearer"),
+        node("caption", {}, "Now, and the change as the box moves 1 px nearer"),
         node("tr", {}, node("td"), ...heads), ...rows);
     }
 

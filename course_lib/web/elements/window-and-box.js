@@ -76,7 +76,7 @@ courseFigures.define("course-window-and-box", (course) => {
         "aria-hidden": "true", onclick: (event) => this.choose(event) },
       ...this.cells, ...written, this.over, this.here);
       return node("figure", {},
-        node("figcaption", {}, "Score of each window; framed is what reaches the threshold"),
+        node("figcaption", {}, "Scores of the windows; framed: at the threshold or above"),
         node("div", { class: "map", tabindex: 0, role: "application",
           style: `max-width: ${Math.max(w * 44, 88)}px`,
           "aria-label": "Map of scores: the arrow keys choose a cell",
