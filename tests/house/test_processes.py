@@ -1,5 +1,8 @@
 """Tests that share something costly go to one process: it is made once."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from processes import shared
 
@@ -30,3 +33,9 @@ def test_what_stays_together(one, other):
 )
 def test_what_goes_apart(one, other):
     assert shared(one) != shared(other)
+
+
+def test_every_file_has_a_name_of_its_own():
+    """Pytest imports the files by name alone: of two it would refuse the second."""
+    names = Counter(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -106,7 +106,7 @@ def test_functions_have_the_same_parameters(name):
     assert str(inspect.signature(forward)) == str(inspect.signature(twin))
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", sorted(INITIALIZERS))
 def test_initializers_have_the_same_parameters(name):
     ours, theirs = vars(numpy_layers)[name], vars(torch_layers)[name]
     assert parameters(ours) == parameters(theirs)
