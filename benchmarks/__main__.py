@@ -1,8 +1,9 @@
 """Run every benchmark and write its table into ``benchmarks/results``."""
 
-from benchmarks import autodiff, book, boxes, layers
+from benchmarks import autodiff, book, boxes, layers, regions
 
 layers.main()
 autodiff.main()
 boxes.main()
+regions.main()
 book.main()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import boxes, layers, measure
+from benchmarks import boxes, layers, measure, regions
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,13 @@ def test_the_ratio_is_to_the_faster_peer_and_bold_above_the_limit():
 def test_a_wrong_layer_is_not_timed():
     with pytest.raises(AssertionError):
         layers.agree(np.ones(3), np.array([1, 1, 1.1]))
+
+
+@pytest.mark.parametrize("layer", regions.LAYERS, ids=lambda layer: layer.name)
+def test_a_layer_for_boxes_has_two_rows(layer):
+    rows = regions.rows_of(layer, 3, (1, 2, 20, 30))
+    assert [row[:3] for row in rows] == [[layer.name, "3", "forward"], ["", "", "backward"]]
+    assert len(rows[0]) == len(rows[1]) == 7
 
 
 def test_suppression_has_a_row():
