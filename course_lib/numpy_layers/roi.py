@@ -192,11 +192,13 @@ def roi_align_backward(dy, cache):
     check_gradient("roi_align_backward", dy, (R, C, PH, PW), dtype)
 
     dcells = np.zeros((N, H, W, C), dtype)
+    height, width = touched(rows), touched(columns)
     for r, n in enumerate(image_index):
-        (h, A), (w, B) = touched(rows[r]), touched(columns[r])
+        (top, bottom), (left, right) = height[r], width[r]
+        A, B = rows[r, :, top:bottom], columns[r, :, left:right]
         high = B.T @ dy[r].transpose(1, 2, 0)
-        window = A.T @ high.reshape(PH, B.shape[1] * C)
-        dcells[n, h, w] += window.reshape(A.shape[1], B.shape[1], C)
+        window = A.T @ high.reshape(PH, (right - left) * C)
+        dcells[n, top:bottom, left:right] += window.reshape(bottom - top, right - left, C)
     return np.ascontiguousarray(dcells.transpose(0, 3, 1, 2))
 
 
@@ -258,12 +260,14 @@ def weigh(x, cache):
     rows, columns, image_index, *_ = cache
     (R, PH, _), PW, C = rows.shape, columns.shape[1], x.shape[1]
     y = np.empty((R, C, PH, PW), x.dtype)
+    height, width = touched(rows), touched(columns)
     for n in np.unique(image_index):
         cells = np.ascontiguousarray(x[n].transpose(1, 2, 0))
         for r in np.flatnonzero(image_index == n):
-            (h, A), (w, B) = touched(rows[r]), touched(columns[r])
-            high = A @ cells[h, w].reshape(A.shape[1], B.shape[1] * C)
-            y[r] = (B @ high.reshape(PH, B.shape[1], C)).transpose(2, 0, 1)
+            (top, bottom), (left, right) = height[r], width[r]
+            A, B = rows[r, :, top:bottom], columns[r, :, left:right]
+            high = A @ cells[top:bottom, left:right].reshape(bottom - top, (right - left) * C)
+            y[r] = (B @ high.reshape(PH, right - left, C)).transpose(2, 0, 1)
     return y
 
 
@@ -296,7 +300,8 @@ def weights(low, high, parts, size, ratio, aligned):
 
 
 def touched(table):
-    """Return the slice of the cells that a box takes anything from, and their part of its table."""
-    cells = np.flatnonzero(table.any(0))
-    span = slice(cells[0], cells[-1] + 1) if len(cells) else slice(0, 0)
-    return span, table[:, span]
+    """Return of each box the first cell that it takes anything from, and the one after the last."""
+    used = table.any(1)
+    first = used.argmax(1)
+    last = np.where(used.any(1), used.shape[1] - used[:, ::-1].argmax(1), first)
+    return np.stack([first, last], 1).tolist()

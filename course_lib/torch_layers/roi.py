@@ -41,10 +41,12 @@ def roi_align(
     columns = weights(left, right, PW, W, sampling_ratio, aligned)
 
     cells, y = x.permute(0, 2, 3, 1), [x.new_zeros((0, C, PH, PW))]
-    for n, A, B in zip(image_index.tolist(), rows, columns, strict=True):
-        (h, A), (w, B) = touched(A), touched(B)
-        high = A @ cells[n, h, w].reshape(A.shape[1], B.shape[1] * C)
-        y.append((B @ high.reshape(PH, B.shape[1], C)).permute(2, 0, 1)[None])
+    height, width = touched(rows), touched(columns)
+    for r, n in enumerate(image_index.tolist()):
+        (top, bottom), (left, right) = height[r], width[r]
+        A, B = rows[r, :, top:bottom], columns[r, :, left:right]
+        high = A @ cells[n, top:bottom, left:right].reshape(bottom - top, (right - left) * C)
+        y.append((B @ high.reshape(PH, right - left, C)).permute(2, 0, 1)[None])
     return torch.cat(y)
 
 
@@ -113,6 +115,7 @@ def weights(low, high, parts, size, ratio, aligned):
 
 def touched(table):
     """As :func:`course_lib.numpy_layers.roi.touched`."""
-    cells = table.any(0).nonzero().flatten().tolist()
-    span = slice(cells[0], cells[-1] + 1) if cells else slice(0, 0)
-    return span, table[:, span]
+    used = table.any(1)
+    first = used.int().argmax(1)
+    last = used.shape[1] - used.flip(1).int().argmax(1)
+    return torch.stack([first, last.where(used.any(1), first)], 1).tolist()
