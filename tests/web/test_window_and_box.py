@@ -251,12 +251,21 @@ def test_a_threshold_that_nothing_reaches(show):
     assert not page.locator("g.box.merged").is_visible()
 
 
+def test_it_begins_in_the_middle_of_the_best(show):
+    scores = np.zeros((h, w))
+    scores[0:3, 2:5] = 0.995
+    scores[0, 2] = scores[0, 4] = 1
+    page = show(web.window_and_box(np.zeros((H, W)), scores, BOXES, window=WINDOW, stride=STRIDE))
+    assert drawn(page, "window") == WINDOWS[1, 3].tolist()
+
+
 def test_a_large_map_has_no_numbers(show):
     scores, boxes = np.full((18, 24), 0.25), np.tile([1.0, 2, 30, 40], (18, 24, 1))
     page = show(
         web.window_and_box(np.zeros((3, 60, 80)), scores, boxes, window=8, stride=3, origin=(1, 1))
     )
     assert page.locator("text.score").count() == 0
+    page.get_by_role("slider", name="row").fill("1")
     page.get_by_role("slider", name="column").fill("24")
     assert drawn(page, "window") == [1 + 3 * 23, 1, 1 + 3 * 23 + 8, 9]
 

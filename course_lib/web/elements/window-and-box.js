@@ -11,6 +11,7 @@ courseFigures.define("course-window-and-box", (course) => {
 
   const QUIET = 600;  // milliseconds without a change, until it is told
   const STILL = 8;  // pixels of the screen that a press may slip
+  const ABOUT = 0.01;  // what scores may differ and still count as equal
   const CELL = 10;  // units of the map's drawing
   const NUMBERED = 10;  // columns up to which the scores are written in the map
   const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -29,13 +30,22 @@ courseFigures.define("course-window-and-box", (course) => {
       const { boxes, scores, shape: [h, w], stop, truth } = data;
       Object.assign(this, { data, h, w, stop, truth, scores: scores.map((score) => score / 1000) });
       this.boxes = this.scores.map((_, i) => boxes.slice(4 * i, 4 * i + 4).map((at) => at / 10));
-      const best = this.scores.indexOf(Math.max(...this.scores));
-      this.cell = [Math.floor(best / w), best % w];
+      this.cell = this.surest();
       this.stage.append(node("div", { class: "bench" },
         node("div", {}, this.board(), this.told = node("p", { class: "told" })),
         node("div", {}, this.map(), this.controls(),
           this.summary = node("p", { class: "summary" }))));
       this.draw();
+    }
+
+    /** The middle one of the cells with about the best score. */
+    surest() {
+      const { scores, w } = this;
+      const best = Math.max(...scores);
+      const cells = scores.flatMap((score, i) =>
+        (score >= best - ABOUT ? [[Math.floor(i / w), i % w]] : []));
+      const far = cells.map((cell) => apart(cell, mean(cells)));
+      return cells[far.indexOf(Math.min(...far))];
     }
 
     board() {
@@ -48,11 +58,11 @@ courseFigures.define("course-window-and-box", (course) => {
       const { drawing } = this.scene;
       this.all = { windows: shape("g"), boxes: shape("g") };
       drawing.append(this.all.windows, this.all.boxes);
-      truth.forEach((box) => this.scene.box("truth", "true", { under: true }).place(box));
+      truth.forEach((box) => this.scene.box("truth", "true").place(box));
       const most = Math.max(...data.merged.map((boxes) => boxes.length));
       this.merged = Array.from({ length: most }, () =>
         this.scene.box("merged", "merged", { under: true, right: true }));
-      this.window = this.scene.box("window", "window");
+      this.window = this.scene.box("window", "window", { under: true });
       this.answer = this.scene.box("predicted", "box", { right: true });
       this.body = node("span", { class: "body", onpointerdown: (event) => this.grasp(event),
         onpointermove: (event) => this.drag(event), onpointerup: () => { this.held = null; },
