@@ -47,7 +47,7 @@ courseFigures.define("course-scales-and-offsets", (course) => {
           this.tellSoon();
         } });
       const letter = (n) => node("span", { class: `letter offset-${n}`, "aria-hidden": "true" },
-        LETTERS[n]);
+        LETTERS[n], node("small", {}, `${Math.floor(n / pool)}, ${n % pool}`));
       const offsets = Array.from({ length: pool ** 2 }, (_, n) => ({ value: n, face: letter(n),
         text: `offset ${LETTERS[n]}: ${this.way(n)}` }));
       const offset = choices({ legend: "offset of the last pooling, down and right",
