@@ -1,9 +1,10 @@
 """Run every benchmark and write its table into ``benchmarks/results``."""
 
-from benchmarks import autodiff, book, boxes, layers, regions
+from benchmarks import autodiff, book, boxes, layers, metrics, regions
 
 layers.main()
 autodiff.main()
 boxes.main()
 regions.main()
+metrics.main()
 book.main()

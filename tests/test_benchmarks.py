@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import boxes, layers, measure, regions
+from benchmarks import boxes, layers, measure, metrics, regions
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,11 @@ def test_a_layer_for_boxes_has_two_rows(layer):
     rows = regions.rows_of(layer, 3, (1, 2, 20, 30))
     assert [row[:3] for row in rows] == [[layer.name, "3", "forward"], ["", "", "backward"]]
     assert len(rows[0]) == len(rows[1]) == 7
+
+
+def test_metrics_have_a_row():
+    for row in (metrics.iou_row(20), metrics.precision_row(images=5, classes=2)):
+        assert len(row) == 6
 
 
 def test_suppression_has_a_row():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.detection.boxes import area, check_boxes, common_area, iou_block, is_tensor
+from course_lib.detection.boxes import area, check_boxes, is_tensor
 from course_lib.shapes import check_shapes
 
 __all__ = [
@@ -189,123 +189,187 @@ def evaluate_detections(predictions, targets, iou_threshold=None, protocol="area
             f"evaluate_detections: {len(predictions)} predictions and {len(targets)} targets, "
             "expected one of each for every image; empty arrays where nothing was detected"
         )
-    images = [
-        Image(*_checked(index, found, true))
-        for index, (found, true) in enumerate(zip(predictions, targets, strict=True))
-    ]
-    wanted = [image.labels[~image.ignore] for image in images]
-    classes, counts = np.unique(np.concatenate([*wanted, np.empty(0, int)]), return_counts=True)
+    found, true = gather(predictions, targets)
+    keep = best_first(found, COCO_DETECTIONS if protocol == "coco" else None)
+    found = Gathered(*(array[keep] for array in found))
+    hits, spared = judge(found, true, thresholds, protocol)
+
     by_class, curves = {}, {}
-    for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
-        judged = [_judge(image, label, thresholds, protocol) for image in images]
-        scores, hits, counted = (np.concatenate(parts, -1) for parts in zip(*judged, strict=True))
+    for label in np.unique(true.labels[~true.extra]).tolist():
+        count = int(((true.labels == label) & ~true.extra).sum())
+        mine = found.labels == label
         lines = [
-            precision_recall(scores[kept], hit[kept], count)
-            for hit, kept in zip(hits, counted, strict=True)
+            precision_recall(found.extra[mine & ~spare], hit[mine & ~spare], count)
+            for hit, spare in zip(hits, spared, strict=True)
         ]
-        by_class[label] = float(
-            np.mean([average_precision(line.precision, line.recall, protocol) for line in lines])
-        )
+        values = [average_precision(line.precision, line.recall, protocol) for line in lines]
+        by_class[label] = float(np.mean(values))
         curves[label] = lines[int(np.argmin(thresholds))]
     mean = float(np.mean(list(by_class.values()))) if by_class else float("nan")
     return DetectionScore(mean, by_class, curves)
 
 
-class Image(NamedTuple):
-    """The detections in an image, best first, and its objects, all arrays of NumPy."""
+class Gathered(NamedTuple):
+    """The boxes of all images, with the image of each; extra are the scores, or what to ignore."""
 
+    image: np.ndarray
     boxes: np.ndarray
-    guesses: np.ndarray
-    scores: np.ndarray
-    objects: np.ndarray
     labels: np.ndarray
-    ignore: np.ndarray
+    extra: np.ndarray
 
 
-def _checked(index, found, true):
-    """The fields of :class:`Image`, from the two dictionaries of image `index`."""
-    where = f"evaluate_detections: image {index}"
-    for name, given, wanted in (
-        ("predictions", found, ("boxes", "labels", "scores")),
-        ("targets", true, ("boxes", "labels")),
-    ):
-        if missing := [key for key in wanted if key not in given]:
-            raise ValueError(f"{where}: {missing[0]!r} is missing in its {name}")
-    boxes, guesses, scores = (
-        _boxes(found["boxes"]),
-        _array(found["labels"]),
-        _array(found["scores"]),
+def gather(predictions, targets):
+    """Return the detections and the objects of all images as arrays of NumPy, once checked."""
+    found, true = [], []
+    for index, (guess, target) in enumerate(zip(predictions, targets, strict=True)):
+        where = f"evaluate_detections: image {index}"
+        for name, given, keys in (
+            ("predictions", guess, ("boxes", "labels", "scores")),
+            ("targets", target, ("boxes", "labels")),
+        ):
+            if missing := [key for key in keys if key not in given]:
+                raise ValueError(f"{where}: {missing[0]!r} is missing in its {name}")
+        found.append(_arrays(where, "scores", guess["boxes"], guess["labels"], guess["scores"]))
+        labels = target["labels"]
+        ignore = target.get("ignore", np.zeros(len(labels), bool))
+        true.append(_arrays(where, "ignore", target["boxes"], labels, ignore))
+    found, true = _joined(found, float), _joined(true, bool)
+    for boxes, parts in (("boxes", found), ("objects", true)):
+        _check_each(boxes, parts)
+    return found, true
+
+
+def _arrays(where, extra, *values):
+    """Boxes, labels and scores (or `ignore`) of one image as arrays, of shapes that agree."""
+    boxes, labels, rest = (
+        v.detach().cpu().numpy() if is_tensor(v) else np.asarray(v) for v in values
     )
-    objects, labels = _boxes(true["boxes"]), _array(true["labels"])
-    ignore = _array(true.get("ignore", np.zeros(len(labels), bool))).astype(bool)
-    check_boxes(where, boxes=boxes)
-    check_boxes(where, objects=objects)
-    check_shapes(where, boxes=(boxes, "R 4"), labels=(guesses, "R"), scores=(scores, "R"))
-    check_shapes(where, objects=(objects, "G 4"), labels=(labels, "G"), ignore=(ignore, "G"))
-    check_scores(where, scores)
-    order = np.argsort(-scores, kind="stable")
-    return boxes[order], guesses[order], scores[order], objects, labels, ignore
+    boxes = boxes if boxes.size else boxes.reshape(-1, 4)
+    R = len(boxes)
+    if boxes.shape != (R, 4) or labels.shape != (R,) or rest.shape != (R,):
+        names = {"boxes": (boxes, "R 4"), "labels": (labels, "R"), extra: (rest, "R")}
+        check_shapes(where, **names)
+    return boxes, labels, rest
 
 
-def _array(values):
-    """Values as an array of NumPy, on the CPU, without gradients."""
-    return values.detach().cpu().numpy() if is_tensor(values) else np.asarray(values)
+def _joined(images, dtype):
+    """Join the arrays of all images."""
+    counts = [len(boxes) for boxes, *_ in images]
+    nothing = np.empty((0, 4)), np.empty(0, int), np.empty(0, dtype)
+    boxes, labels, extra = map(np.concatenate, zip(nothing, *images, strict=True))
+    return Gathered(np.repeat(np.arange(len(counts)), counts), boxes, labels, extra.astype(dtype))
 
 
-def _boxes(values):
-    """Boxes as an array of NumPy; an empty list is no boxes."""
-    values = _array(values)
-    return values if values.size else values.reshape(-1, 4)
+def _check_each(name, gathered):
+    """Raise if a box is inside out or a score NaN; the message counts within the image."""
+    image, boxes, _, extra = gathered
+    fine = (boxes[:, 2:] >= boxes[:, :2]).all(1) & np.isfinite(boxes).all(1) & (extra == extra)
+    if not fine.all():
+        index = image[fine.argmin()]
+        where, mine = f"evaluate_detections: image {index}", image == index
+        check_boxes(where, **{name: boxes[mine]})
+        check_scores(where, extra[mine])
 
 
-def _judge(image, label, thresholds, protocol):
-    """Scores ``(R,)``, hits and what counts at all ``(T, R)``, of one class in one image."""
-    mine, true = image.guesses == label, image.labels == label
-    if protocol == "coco":
-        mine = mine & (np.cumsum(mine) <= COCO_DETECTIONS)
-    boxes, objects, ignore = image.boxes[mine], image.objects[true], image.ignore[true]
-    match = _match_free if protocol == "coco" else _match_nearest
-    hits = np.zeros((len(thresholds), len(boxes)), bool)
-    spared = np.zeros_like(hits)
-    if len(boxes) and len(objects):
-        match(boxes, objects, ignore, thresholds, hits, spared)
-    return image.scores[mine], hits, ~spared
+def best_first(found, most=None):
+    """Return the detections by image and class, in these the best first, `most` of them at most."""
+    order = np.lexsort((-found.extra, found.labels, found.image))  # the last key sorts first
+    rank = rank_in_group(found.image[order], found.labels[order])
+    return order if most is None else order[rank < most]
 
 
-def _match_nearest(boxes, objects, ignore, thresholds, hits, spared):
-    """Compare each box with the object that it overlaps most; fills `hits` and `spared`."""
-    iou = iou_block(boxes, objects, np)
-    nearest = iou.argmax(1)
-    near = iou[np.arange(len(boxes)), nearest] >= thresholds[:, None]
-    spared |= near & ignore[nearest]
-    for hit, close in zip(hits, near & ~ignore[nearest], strict=True):
-        rows = np.flatnonzero(close)
-        _, first = np.unique(nearest[rows], return_index=True)
-        hit[rows[first]] = True
+def rank_in_group(image, labels):
+    """Return the place of each sorted detection among those of its image and class, from 0."""
+    new = np.ones(len(image), bool)
+    new[1:] = (image[1:] != image[:-1]) | (labels[1:] != labels[:-1])
+    each = np.arange(len(image))
+    return each - np.maximum.accumulate(np.where(new, each, 0))
 
 
-def _match_free(boxes, objects, ignore, thresholds, hits, spared):
-    """Give each box the free object that it overlaps most; fills `hits` and `spared`.
+def judge(found, true, thresholds, protocol):
+    """Return hits and detections to be left out, ``(T, R)`` each, of sorted detections."""
+    shape = len(thresholds), len(found.boxes)
+    hits, spared = np.zeros(shape, bool), np.zeros(shape, bool)
+    row, column = pairs(found, true)
+    if len(row) == 0:
+        return hits, spared
+    boxes, objects, ignored = found.boxes[row], true.boxes[column], true.extra[column]
+    common, area_of_box = paired_common(boxes, objects), area(boxes)
+    either = area_of_box + area(objects) - common
+    overlap = common / np.where(either > 0, either, 1)
+    if protocol != "coco":
+        match_nearest(row, column, overlap, true.extra, thresholds, hits, spared)
+        return hits, spared
+    rank = rank_in_group(found.image, found.labels)
+    plain = ~ignored
+    match_free(row[plain], column[plain], overlap[plain], rank, len(true.boxes), thresholds, hits)
+    inside = common[ignored] / np.where(area_of_box > 0, area_of_box, 1)[ignored]
+    np.logical_or.at(spared, (slice(None), row[ignored]), inside >= thresholds[:, None])
+    return hits, spared & ~hits
 
-    Of equal overlaps the last object is taken, as COCO's code does.
+
+def pairs(found, true):
+    """Return each detection with each object of its image and class: two arrays of indices.
+
+    Sorted by detection, and for each of them by object.
     """
-    iou, crowd = iou_block(boxes, objects[~ignore], np)[:, ::-1], share(boxes, objects[ignore])
-    free, each = np.ones((len(thresholds), iou.shape[1]), bool), np.arange(len(thresholds))
-    for row in np.flatnonzero(iou.max(1, initial=0) >= thresholds.min()):
-        overlap = np.where(free, iou[row], -1)
-        best = overlap.argmax(1)
-        hit = overlap[each, best] >= thresholds
-        hits[hit, row] = True
-        free[each[hit], best[hit]] = False
-    if crowd.size:
-        spared |= (crowd.max(1) >= thresholds[:, None]) & ~hits
+    _, group = np.unique(
+        np.stack([np.concatenate([f, t]) for f, t in zip(found[0:3:2], true[0:3:2], strict=True)]),
+        axis=1,
+        return_inverse=True,
+    )
+    group = group.reshape(-1)
+    mine, theirs = group[: len(found.labels)], group[len(found.labels) :]
+    order = np.argsort(theirs, kind="stable")
+    first, after = (np.searchsorted(theirs[order], mine, side) for side in ("left", "right"))
+    count = after - first
+    row = np.repeat(np.arange(len(mine)), count)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    return row, order[np.repeat(first, count) + within]
 
 
-def share(boxes, regions):
-    """Return which part of each box lies in each region, ``(R, S)``; 0 for a box without area."""
-    common = common_area(boxes, regions, np)
-    whole = area(boxes)[:, None]
-    return common / np.where(whole > 0, whole, 1)
+def paired_common(a, b):
+    """Return the area that box i of `a` has in common with box i of `b`, ``(P,)``."""
+    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    return sides.clip(min=0).prod(1)
+
+
+def match_nearest(row, column, overlap, ignore, thresholds, hits, spared):
+    """Compare each detection with the object that it overlaps most; fills `hits` and `spared`."""
+    start = np.flatnonzero(np.diff(row, prepend=-1))
+    # The largest overlap comes first, and of equal ones the first object.
+    nearest = np.lexsort((column, -overlap, row))[start]
+    row, column, overlap = row[nearest], column[nearest], overlap[nearest]
+    for threshold, hit, spare in zip(thresholds, hits, spared, strict=True):
+        near = overlap >= threshold
+        spare[row[near & ignore[column]]] = True
+        finds = np.flatnonzero(near)  # of those to be left out it does not matter
+        _, first = np.unique(column[finds], return_index=True)
+        hit[row[finds[first]]] = True
+
+
+def match_free(row, column, overlap, rank, num_objects, thresholds, hits):
+    """Give each detection the free object that it overlaps most; fills `hits`.
+
+    All groups take turns: first the best detection of each, then the second. Of equal overlaps the
+    last object is taken, as COCO's code does.
+    """
+    free = np.ones((len(thresholds), num_objects), bool)
+    turn = rank[row]
+    order = np.argsort(turn, kind="stable")
+    for some in np.split(order, np.flatnonzero(np.diff(turn[order])) + 1):
+        if len(some) == 0:
+            continue
+        start = np.flatnonzero(np.diff(row[some], prepend=-1))
+        left = np.where(free[:, column[some]], overlap[some], -1.0)
+        best = np.maximum.reduceat(left, start, axis=1)
+        length = np.diff(start, append=len(some))
+        place = np.where(left == np.repeat(best, length, axis=1), np.arange(len(some)), -1)
+        last = np.maximum.reduceat(place, start, axis=1)
+        t, n = np.nonzero(best >= thresholds[:, None])
+        taken = some[last[t, n]]
+        hits[t, row[taken]] = True
+        free[t, column[taken]] = False
 
 
 def checked_thresholds(iou_threshold, protocol):

@@ -7,9 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from benchmarks.metrics import coco_judge, random_scenes
 from course_lib.detection import (
     PROTOCOLS,
     average_precision,
@@ -123,62 +122,21 @@ def test_classes_do_not_compete_and_count_alike():
 # Beside others
 
 
-def scenes(rng, images=12, classes=3, crowds=True):
-    """Random objects and detections near them, at quarters of a pixel, with equal scores."""
-    predictions, targets = [], []
-    for _ in range(images):
-        G, R = rng.integers(0, 6), rng.integers(0, 12)
-        corner, size = rng.integers(0, 200, (G, 2)) / 4, rng.integers(8, 80, (G, 2)) / 4
-        objects = np.hstack([corner, corner + size])
-        labels = rng.integers(1, classes + 1, G)
-        pick = rng.integers(0, G, R) if G else np.zeros(0, int)
-        boxes = objects[pick] + rng.integers(-5, 6, (len(pick), 4)) / 4
-        boxes = np.hstack([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2] + 0.25)])
-        guesses = np.where(rng.random(len(pick)) < 0.8, labels[pick], 1)
-        scores = rng.integers(0, 20, len(pick)) / 20
-        predictions.append({"boxes": boxes, "labels": guesses, "scores": scores})
-        ignore = rng.random(G) < (0.2 if crowds else 0)
-        targets.append({"boxes": objects, "labels": labels, "ignore": ignore})
-    return predictions, targets
-
-
 def by_pycocotools(predictions, targets):
     """Average precision of each class that has objects, after the code of COCO's authors."""
-    annotations, results = [], []
-    for index, (found, true) in enumerate(zip(predictions, targets, strict=True), start=1):
-        for box, label, crowd in zip(true["boxes"], true["labels"], true["ignore"], strict=True):
-            annotations.append(one(index, box, label) | {"iscrowd": int(crowd)})
-        for box, label, score in zip(
-            *(found[k] for k in ("boxes", "labels", "scores")), strict=True
-        ):
-            results.append(one(index, box, label) | {"score": float(score)})
-    labels = sorted({int(k) for true in targets for k in true["labels"]})
-    coco = COCO()
-    coco.dataset = {
-        "info": {},
-        "images": [{"id": index} for index in range(1, len(targets) + 1)],
-        "annotations": [a | {"id": n} for n, a in enumerate(annotations, start=1)],
-        "categories": [{"id": label} for label in labels],
-    }
+    judge = coco_judge(predictions, targets)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(results), "bbox")
         judge.evaluate()
         judge.accumulate()
     precision = judge.eval["precision"][:, :, :, 0, -1]  # thresholds, recalls, classes
+    labels = judge.params.catIds
     return {label: p.mean() for label, p in zip(labels, precision.T, strict=True) if p.min() > -1}
-
-
-def one(index, box, label):
-    x1, y1, x2, y2 = map(float, box)
-    box = [x1, y1, x2 - x1, y2 - y1]
-    return {"image_id": index, "category_id": int(label), "bbox": box, "area": box[2] * box[3]}
 
 
 @pytest.mark.parametrize("crowds", [False, True], ids=["plain", "crowds"])
 @pytest.mark.parametrize("seed", range(20))
 def test_coco_equals_pycocotools(seed, crowds):
-    predictions, targets = scenes(np.random.default_rng(seed), crowds=crowds)
+    predictions, targets = random_scenes(np.random.default_rng(seed), 12, 3, crowds)
     expected = by_pycocotools(predictions, targets)
     score = evaluate_detections(predictions, targets, protocol="coco")
     assert score.by_class.keys() == expected.keys()
@@ -229,7 +187,7 @@ def slowly(predictions, targets, label, threshold):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_voc_equals_the_slow_rules(seed):
-    predictions, targets = scenes(np.random.default_rng(seed))
+    predictions, targets = random_scenes(np.random.default_rng(seed), 12, 3)
     score = evaluate_detections(predictions, targets, 0.5)
     for label, curve in score.curves.items():
         count = sum(((t["labels"] == label) & ~t["ignore"]).sum() for t in targets)
