@@ -77,7 +77,7 @@ def localizer(
         localizer does not happen to it.
     attach : {"convolutions", "fully_connected"}
         Whether the head reads the last maps, as in OverFeat and VGG, or the vector that the last
-        fully connected layer reads, as in DeepPose and R-CNN.
+        fully connected layer reads, as in DeepPose.
     per_class : bool
         Whether there is one box for all classes, 4 numbers, or one for each of them, 4 K.
     hidden : int
