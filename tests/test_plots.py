@@ -1,5 +1,7 @@
 """The theme of the figures, and each kind of figure, read from the SVG that a page would show."""
 
+import base64
+import io
 import re
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import colors
+from PIL import Image
 
 from course_lib import palette, plots
 from course_lib.plots import Boxed, Grid, Posed, Segmented, Signed, theme
@@ -553,7 +556,7 @@ def test_runs_and_parts():
 
 def test_a_picture_in_colour():
     svg = plots.images({"photo": np.ones((4, 6, 3))}).to_svg()
-    assert "image/png" in svg
+    assert "image/webp" in svg
 
 
 def test_a_photograph_is_small_and_other_pictures_are_exact():
@@ -566,8 +569,12 @@ def test_a_photograph_is_small_and_other_pictures_are_exact():
     assert len(svg) < 60_000
     assert svg == plots.images({"photo": photo}).to_svg(), "equal figures, equal text"
     exact = plots.images({"blocks": smooth}).to_svg()
-    assert "image/png" in exact
     assert "pixelated" in exact
+    data = re.search(r"data:image/webp;base64,([^\"]*)", exact)[1]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+    colours = np.unique(shown.reshape(-1, 3), axis=0)
+    expected = np.unique((255 * smooth.reshape(-1, 3)).astype(np.uint8), axis=0)
+    np.testing.assert_array_equal(colours, expected)
 
 
 def test_a_picture_is_lit_where_a_map_is_large():
@@ -580,7 +587,7 @@ def test_a_picture_is_lit_where_a_map_is_large():
     np.testing.assert_allclose(lit[0, 1], 0.8 * (0.15 + 0.85 * 2.5 / 4))  # a quarter of the way
     grey = plots.Lit(np.ones((2, 2)), [[0.0]]).pixels()
     np.testing.assert_allclose(grey, 0.15)
-    assert "image/png" in plots.images({"lit": plots.Lit(picture, [[1.0]])}).to_svg()
+    assert "image/webp" in plots.images({"lit": plots.Lit(picture, [[1.0]])}).to_svg()
 
 
 def test_a_lit_picture_of_wrong_shape_is_refused():

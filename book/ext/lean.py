@@ -66,6 +66,20 @@ def shorten_markup(html):
     )
 
 
+SCRIPT = re.compile(r"(<script data-course-part=[^>]*>)(.*?)(</script>)", re.DOTALL)
+REMARK = re.compile(r"^\s*/\*.*?\*/\s*?\n|^\s*//(?!<!\[CDATA)[^\n]*\n", re.DOTALL | re.MULTILINE)
+
+
+def shorten_scripts(html):
+    """Take remarks that have lines of their own, and indents, off the scripts of the figures."""
+
+    def shorten(match):
+        code = re.sub(r"^ +", "", REMARK.sub("", match[2]), flags=re.MULTILINE)
+        return f"{match[1]}{code}{match[3]}"
+
+    return SCRIPT.sub(shorten, html)
+
+
 def shorten_katex_css(css):
     return re.sub(r"\.([a-z][\w-]*)", lambda match: f".{SHORT.get(match[1], match[1])}", css)
 

@@ -15,7 +15,13 @@ from sphinx.util import logging
 
 from book import colab
 from book.ext import code
-from book.ext.lean import share_styles, shorten_katex, shorten_katex_css, shorten_markup
+from book.ext.lean import (
+    share_styles,
+    shorten_katex,
+    shorten_katex_css,
+    shorten_markup,
+    shorten_scripts,
+)
 from book.frontend import NODE_BIN, NODE_MODULES
 from course_lib import palette
 from course_lib.web import once_per_page
@@ -86,7 +92,8 @@ def complete_page(app, pagename, templatename, context, doctree):
     body = re.sub(
         r'(<table class="docutils.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S
     )
-    body = share_styles(shorten_markup(code.unwrap_plain_tokens(body)))
+    body = shorten_scripts(shorten_markup(code.unwrap_plain_tokens(body)))
+    body = share_styles(body)
     context["body"] = shorten_katex(body)
     context["css_files"] = [
         style

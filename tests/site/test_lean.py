@@ -5,7 +5,13 @@ import subprocess
 
 import pytest
 
-from book.ext.lean import share_styles, shorten_katex, shorten_katex_css, shorten_markup
+from book.ext.lean import (
+    share_styles,
+    shorten_katex,
+    shorten_katex_css,
+    shorten_markup,
+    shorten_scripts,
+)
 from book.frontend import NODE_BIN, NODE_MODULES
 
 FORMULAS = [
@@ -54,3 +60,23 @@ def places(browser, html, css):
     )
     page.close()
     return found
+
+
+def test_scripts_lose_remarks_and_indents_only():
+    code = """//<![CDATA[
+/* A part
+   of a figure. */
+const a = 1; // why
+  // a line of its own
+  const link = "https://x.org";  /* kept */
+  f(`
+    two`);
+//]]>"""
+    lean = shorten_scripts(
+        f'<script data-course-part="x">{code}</script><script>  // as is\n</script>'
+    )
+    assert lean == (
+        '<script data-course-part="x">//<![CDATA[\nconst a = 1; // why\n'
+        'const link = "https://x.org";  /* kept */\nf(`\ntwo`);\n//]]></script>'
+        "<script>  // as is\n</script>"
+    )
