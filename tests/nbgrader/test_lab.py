@@ -1,5 +1,6 @@
 """nbgrader inside JupyterLab: what a student and an instructor click, in a real browser."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 import time
 
 import pytest
+from playwright.sync_api import TimeoutError as TooLate
 from playwright.sync_api import expect
 from powers import ASSIGNMENT, CLASS, HIDDEN, NOTEBOOK, Course
 
@@ -89,6 +91,18 @@ def choose(page, item):
     page.get_by_role("menuitem", name=item, exact=True).click()
 
 
+def dismiss(formgrader):
+    """Close the dialog. It ignores a click while it still fades in: then click again."""
+    button = formgrader.locator(".modal-footer button")
+    for _ in range(30):
+        if button.count() == 0:
+            break
+        with contextlib.suppress(TooLate):  # it went as we looked
+            button.click(timeout=1000)
+        formgrader.owner.page.wait_for_timeout(500)
+    expect(formgrader.locator(".modal")).to_have_count(0)
+
+
 def notebook(step):
     return f"/tree/{step}/{ASSIGNMENT}/{NOTEBOOK}"
 
@@ -134,8 +148,7 @@ def test_from_fetching_to_feedback(lab, course, account):
     for step in ("collect", "autograde", "generate-feedback"):
         formgrader.locator(f"td.{step} a").click()
         expect(formgrader.locator(".modal-title")).to_have_text("Success")
-        formgrader.locator(".modal-footer button").click()
-        expect(formgrader.locator(".modal")).to_have_count(0)
+        dismiss(formgrader)
         if step == "collect":
             formgrader.locator("td.num-submissions a").click()
     expect(formgrader.locator("td.score")).to_contain_text("13 / 15")
