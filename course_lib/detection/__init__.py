@@ -3,7 +3,14 @@
 Boxes are ``x1 y1 x2 y2`` in pixels, floats, with the width ``x2 - x1``.
 """
 
-from course_lib.detection.boxes import box_area, box_decode, box_encode, box_iou, clip_boxes
+from course_lib.detection.boxes import (
+    box_area,
+    box_decode,
+    box_encode,
+    box_iou,
+    clip_boxes,
+    paired_iou,
+)
 from course_lib.detection.dense import (
     ScaleRow,
     dense_costs,
@@ -16,14 +23,7 @@ from course_lib.detection.localizer import (
     Localizer,
     Located,
     box_head,
-    chosen_boxes,
-    localization_error,
-    localization_loss,
     localizer,
-    objects_iou,
-    objects_loss,
-    paired_iou,
-    regression_loss,
 )
 from course_lib.detection.merging import Merged, match_score, merge_boxes
 from course_lib.detection.metrics import (
@@ -43,6 +43,14 @@ from course_lib.detection.pose import (
     pck,
     pcp,
     pose_error,
+)
+from course_lib.detection.regression import (
+    chosen_boxes,
+    localization_error,
+    localization_loss,
+    objects_iou,
+    objects_loss,
+    regression_loss,
 )
 from course_lib.detection.windows import TrainingWindows, training_windows
 

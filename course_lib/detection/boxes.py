@@ -12,7 +12,7 @@ import numpy as np
 
 from course_lib.shapes import check_shapes
 
-__all__ = ["box_area", "box_decode", "box_encode", "box_iou", "clip_boxes"]
+__all__ = ["box_area", "box_decode", "box_encode", "box_iou", "clip_boxes", "paired_iou"]
 
 LARGEST_GROWTH = math.log(1000 / 16)  # of a side in one decoding, as a logarithm: 62.5 times
 BLOCK = 1 << 15  # overlaps computed at a time, which stay in a core's cache
@@ -78,6 +78,34 @@ def box_iou(a, b):
         some = slice(start, start + rows)
         iou[some] = iou_block(a[some], b, np)
     return iou
+
+
+def paired_iou(boxes, truth):
+    """Return the overlap of each box with its own true one.
+
+    Parameters
+    ----------
+    boxes : array or tensor, shape (R, 4)
+        ``x1 y1 x2 y2`` as a regressor gives them: one inside out has no area, and overlaps nothing.
+    truth : array or tensor, shape (R, 4)
+        In the same unit.
+
+    Returns
+    -------
+    array or tensor, shape (R,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes do not agree, or one is an array and the other a tensor.
+    """
+    check_shapes("paired_iou", boxes=(boxes, "R 4"), truth=(truth, "R 4"))
+    check_one_kind("paired_iou", boxes=boxes, truth=truth)
+    xp = namespace(boxes)
+    common = paired_area(boxes, truth, xp)
+    own = (boxes[:, 2:] - boxes[:, :2]).clip(min=0)
+    either = own[:, 0] * own[:, 1] + area(truth) - common
+    return common / xp.where(either > 0, either, 1)
 
 
 def box_encode(boxes, anchors, *, weights=(1.0, 1.0, 1.0, 1.0)):
@@ -218,6 +246,12 @@ def common_area(a, b, xp):
     return width * (xp.minimum(ay2, by2) - xp.maximum(ay1, by1)).clip(min=0)
 
 
+def paired_area(a, b, xp):
+    """Return the area that box i of `a` has in common with box i of `b`, ``(R,)``."""
+    sides = (xp.minimum(a, b)[:, 2:] - xp.maximum(a, b)[:, :2]).clip(min=0)
+    return sides[:, 0] * sides[:, 1]
+
+
 def centre_and_size(boxes):
     """Return x, y, w and h of each box, in pixels."""
     w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
@@ -262,3 +296,14 @@ def check_sized(where, **named):
                 f"{where}: box {row} of `{name}` has no area: "
                 f"{[round(float(v), 4) for v in boxes[row]]}; drop such boxes first"
             )
+
+
+def check_scores(where, scores):
+    """Raise if a score is NaN."""
+    unknown = scores != scores
+    if unknown.any():
+        row = [bool(u) for u in unknown].index(True)
+        raise ValueError(
+            f"{where}: score {row} of `scores` is NaN, which is neither better nor worse than "
+            f"another; drop such boxes first, or mend what made them"
+        )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.detection.boxes import area, check_boxes, is_tensor
+from course_lib.detection.boxes import area, check_boxes, check_scores, is_tensor, paired_area
 from course_lib.shapes import check_shapes
 
 __all__ = [
@@ -244,7 +244,8 @@ def _arrays(where, extra, *values):
     boxes, labels, rest = (
         v.detach().cpu().numpy() if is_tensor(v) else np.asarray(v) for v in values
     )
-    boxes = boxes if boxes.size else boxes.reshape(-1, 4)
+    if not boxes.size:  # an empty list has floats, and one axis
+        boxes, labels = boxes.reshape(-1, 4), labels.astype(int) if not labels.size else labels
     R = len(boxes)
     if boxes.shape != (R, 4) or labels.shape != (R,) or rest.shape != (R,):
         names = {"boxes": (boxes, "R 4"), "labels": (labels, "R"), extra: (rest, "R")}
@@ -294,7 +295,7 @@ def judge(found, true, thresholds, protocol):
     if len(row) == 0:
         return hits, spared
     boxes, objects, ignored = found.boxes[row], true.boxes[column], true.extra[column]
-    common, area_of_box = paired_common(boxes, objects), area(boxes)
+    common, area_of_box = paired_area(boxes, objects, np), area(boxes)
     either = area_of_box + area(objects) - common
     overlap = common / np.where(either > 0, either, 1)
     if protocol != "coco":
@@ -313,12 +314,8 @@ def pairs(found, true):
 
     Sorted by detection, and for each of them by object.
     """
-    _, group = np.unique(
-        np.stack([np.concatenate([f, t]) for f, t in zip(found[0:3:2], true[0:3:2], strict=True)]),
-        axis=1,
-        return_inverse=True,
-    )
-    group = group.reshape(-1)
+    _, label = np.unique(np.concatenate([found.labels, true.labels]), return_inverse=True)
+    group = np.concatenate([found.image, true.image]) * len(label) + label
     mine, theirs = group[: len(found.labels)], group[len(found.labels) :]
     order = np.argsort(theirs, kind="stable")
     first, after = (np.searchsorted(theirs[order], mine, side) for side in ("left", "right"))
@@ -326,12 +323,6 @@ def pairs(found, true):
     row = np.repeat(np.arange(len(mine)), count)
     within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     return row, order[np.repeat(first, count) + within]
-
-
-def paired_common(a, b):
-    """Return the area that box i of `a` has in common with box i of `b`, ``(P,)``."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    return sides.clip(min=0).prod(1)
 
 
 def match_nearest(row, column, overlap, ignore, thresholds, hits, spared):
@@ -393,12 +384,3 @@ def check_protocol(where, protocol):
     """Raise unless it is one of :data:`PROTOCOLS`."""
     if protocol not in PROTOCOLS:
         raise ValueError(f"{where}: `protocol` is {protocol!r}, expected one of {list(PROTOCOLS)}")
-
-
-def check_scores(where, scores):
-    """Raise if a score is NaN: it is neither better nor worse than another."""
-    if np.isnan(scores).any():
-        row = int(np.flatnonzero(np.isnan(scores))[0])
-        raise ValueError(
-            f"{where}: score {row} is NaN; drop such boxes first, or mend what made them"
-        )

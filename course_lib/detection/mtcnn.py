@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from course_lib.detection.boxes import area
+from course_lib.detection.boxes import area, common_area
 from course_lib.detection.nms import nms
 from course_lib.models.mtcnn import LANDMARKS, O_WINDOW, P_WINDOW, R_WINDOW, STRIDE, load_mtcnn
 
@@ -260,10 +260,9 @@ def outermost(boxes, scores, threshold):
     """
     kept = []
     for i in np.argsort(-scores, kind="stable"):
-        others = boxes[kept].reshape(-1, 4)
-        common = np.minimum(boxes[i, 2:], others[:, 2:]) - np.maximum(boxes[i, :2], others[:, :2])
-        smaller = np.minimum(area(boxes[i][None]), area(others))
-        if not (common.clip(min=0).prod(1) > threshold * smaller).any():
+        own, others = boxes[i : i + 1], boxes[kept].reshape(-1, 4)
+        smaller = np.minimum(area(own), area(others))
+        if not (common_area(own, others, np)[0] > threshold * smaller).any():
             kept.append(i)
     return np.array(kept, int)
 

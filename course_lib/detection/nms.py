@@ -7,7 +7,15 @@ those the overlap is computed, as :func:`course_lib.detection.box_iou` does.
 
 import numpy as np
 
-from course_lib.detection.boxes import area, check_boxes, check_one_kind, is_tensor, namespace
+from course_lib.detection.boxes import (
+    area,
+    check_boxes,
+    check_one_kind,
+    check_scores,
+    is_tensor,
+    namespace,
+    paired_area,
+)
 from course_lib.shapes import check_shapes
 
 __all__ = ["batched_nms", "nms"]
@@ -146,7 +154,7 @@ def overlapping(a, b, threshold):
         i.append(rows[row])
         j.append(column + start)
     i, j = np.concatenate(i), np.concatenate(j)
-    common = overlap(a[i], b[j], 0) * overlap(a[i], b[j], 1)
+    common = paired_area(a[i], b[j], np)
     over = common / (area(a)[i] + area(b)[j] - common) > threshold
     return i[over], j[over]
 
@@ -169,11 +177,6 @@ def near(a, b, threshold):
     return np.divmod(np.flatnonzero(common > other), max(1, len(b)))
 
 
-def overlap(a, b, axis):
-    """Return how far the boxes of each pair overlap along an axis; those of `near` all do."""
-    return np.minimum(a[:, 2 + axis], b[:, 2 + axis]) - np.maximum(a[:, axis], b[:, axis])
-
-
 def best_first(scores):
     """Return the order of falling scores; equal ones keep theirs."""
     if is_tensor(scores):
@@ -187,17 +190,6 @@ def as_array(tensor):
     return (
         tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor
     ).numpy()
-
-
-def check_scores(where, scores):
-    """Raise if a score is NaN."""
-    unknown = scores != scores
-    if unknown.any():
-        row = [bool(u) for u in unknown].index(True)
-        raise ValueError(
-            f"{where}: score {row} of `scores` is NaN, which is neither better nor worse than "
-            f"another; drop such boxes first, or mend what made them"
-        )
 
 
 def check_threshold(where, value):

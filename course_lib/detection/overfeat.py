@@ -15,6 +15,7 @@ from torch.nn import functional
 from course_lib.detection.dense import answers, offset_pool, pool_kernel, scale_table
 from course_lib.detection.localizer import Located
 from course_lib.detection.merging import merge_boxes
+from course_lib.detection.regression import chosen_boxes
 from course_lib.detection.windows import resized, training_windows, window_grid
 from course_lib.models import box_regressor as new_regressor
 from course_lib.models import summary
@@ -251,13 +252,9 @@ class OverFeat(nn.Module):
         scores = dense.scores[:, :-1].flatten(2).mT
         if not self.per_class:
             return dense.boxes.flatten(1, 2), scores
-        N, R, K = scores.shape
-        own = scores[:, :, None] * torch.eye(K).to(
-            scores
-        )  # (N, R, K, K): the class of a box, and no other
-        return dense.boxes.flatten(2, 3).transpose(1, 2).reshape(N, R * K, 4), own.reshape(
-            N, R * K, K
-        )
+        boxes = dense.boxes.flatten(2, 3).transpose(1, 2)  # (N, R, K, 4)
+        own = scores.diag_embed()  # (N, R, K, K): of a box its own class, and no other
+        return boxes.flatten(1, 2), own.flatten(1, 2)
 
     def detect(
         self, images, sizes, *, offsets=None, threshold=0.5, merge=0.5, weights="confidence"
@@ -338,8 +335,8 @@ def window_box_loss(output, target):
     """
     boxes, labels = target
     if output.shape[1] > 4:
-        output = output.unflatten(1, (-1, 4))[torch.arange(len(labels)), labels]
-    return functional.mse_loss(output, boxes)
+        output = output.unflatten(1, (-1, 4))
+    return functional.mse_loss(chosen_boxes(output, labels), boxes)
 
 
 def as_images(where, images, model):

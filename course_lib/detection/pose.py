@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from course_lib.detection.localizer import as_tensor
+from course_lib.detection.regression import as_tensor
 from course_lib.models.parts import draw_weights, he
 from course_lib.shapes import check_floats, check_shapes
 from course_lib.training import fit, predict

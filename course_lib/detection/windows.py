@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from course_lib.detection.boxes import area
 from course_lib.shapes import check_array
 
 __all__ = ["TrainingWindows", "resized", "training_windows", "window_grid"]
@@ -122,17 +123,13 @@ def what_it_shows(objects, labels, place, window):
     """
     corners, side = np.array([*place] * 2), np.array([*window[::-1]] * 2)
     there = (objects - corners) / side
-    shares = _area(there.clip(0, 1)) / _area(there).clip(min=1e-9)
+    shares = area(there.clip(0, 1)) / area(there).clip(min=1e-9)
     away = np.hypot(*((there[:, :2] + there[:, 2:]) / 2 - 0.5).T)
     for least in (SHOWN, HALF):
         if (shares >= least).any():
             k = np.where(shares >= least, away, np.inf).argmin()
             return int(labels[k]), there[k], least == SHOWN
     return -1, np.full(4, np.nan), True
-
-
-def _area(boxes):
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
 def window_grid(cells, step, window):

@@ -165,9 +165,8 @@ def overfeat_small(num_classes=10, *, window=30, dropout=0.0, in_channels=1, rng
     """Build a twin that learns to read digits in seconds, ``(N, in_channels, window, window)``.
 
     Three convolutions without padding, so that dense evaluation equals crop by crop, each followed
-    by batch normalization, which the paper's nets do not have: so it reads as well after a third
-    of the steps. Windows lie 6 pixels apart, and 2 with offsets: an image of 36 pixels has 2 x 2
-    windows of 30, or 4 x 4.
+    by batch normalization, which the paper's nets do not have. Windows lie 6 pixels apart, and 2
+    with offsets: an image of 36 pixels has 2 x 2 windows of 30, or 4 x 4.
 
     Parameters
     ----------

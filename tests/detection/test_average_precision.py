@@ -203,6 +203,8 @@ def test_voc_equals_the_slow_rules(seed):
 def test_nothing_found_and_nothing_there(protocol):
     true = [image([0, 0, 10, 10])]
     assert evaluate_detections([NOTHING], true, protocol=protocol).mean == 0
+    labels = evaluate_detections([NOTHING] * 2, [*true, NOTHING], protocol=protocol).by_class
+    assert [type(label) for label in labels] == [int]
     empty = {"boxes": np.zeros((0, 4)), "labels": []}
     found = [image([0, 0, 10, 10], scores=[0.9])]
     assert math.isnan(evaluate_detections(found, [empty], protocol=protocol).mean)
@@ -226,7 +228,7 @@ def bad(**changes):
         (bad(), {"protocol": "voc"}, r"`protocol` is 'voc', expected one of \['voc07', 'area'"),
         (bad(), {"iou_threshold": 0}, r"`iou_threshold` is 0, expected .* larger than 0"),
         (bad(), {"iou_threshold": [0.5, 1.1]}, r"`iou_threshold` is \[0.5, 1.1\]"),
-        (bad(scores=[np.nan]), {}, r"image 0: score 0 is NaN"),
+        (bad(scores=[np.nan]), {}, r"image 0: score 0 of `scores` is NaN"),
         (bad(boxes=[[9, 0, 0, 9]]), {}, r"image 0: box 0 of `boxes` is \[9"),
         (bad(labels=[1, 2]), {}, r"image 0: `labels` has shape \(2,\)"),
         ([{"boxes": [], "labels": []}], {}, r"image 0: 'scores' is missing in its predictions"),
