@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
+from course_lib.plots.theme import FONT_SIZE, colour, panels, themed
 
 CASING = 1.9  # points around a line, so that it is seen on paper and on ink, in both themes
 TRUTH = (0, (4, 2.5))  # its dashes: a prediction is drawn through
@@ -83,19 +83,13 @@ def boxes(pictures, *, columns=None, ink=True):
     pairs = list(pictures.items() if isinstance(pictures, Mapping) else pictures)
     if not pairs:
         raise ValueError("boxes: no picture to draw, expected captions and Boxed or Posed ones")
-    columns = columns or min(len(pairs), 4)
-    rows = -(-len(pairs) // columns)
-    side = min(1.9, WIDTH / columns)
-    said = f"{len(pairs)} pictures: {'; '.join(caption for caption, _ in pairs)}"
-    fig = BookFigure(side * columns, rows * (side + 0.24), said)
-    for i, (caption, shown) in enumerate(pairs):
-        ax = fig.add_subplot(rows, columns, i + 1)
+    fig, axes = panels([caption for caption, _ in pairs], columns, "pictures")
+    for ax, (caption, shown) in zip(axes, pairs, strict=True):
         H, W = draw_ground(ax, caption, shown.picture, ink)
         put = put_boxes if isinstance(shown, Boxed) else put_joints
         put(ax, caption, shown)
         ax.set(xlim=(0, W), ylim=(H, 0), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set(visible=True, color=colour("line"))
-        ax.set_xlabel(caption, fontsize=FONT_SIZE, labelpad=3)
     return fig
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_lib.plots.grids import draw_signed
-from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
+from course_lib.plots.theme import colour, panels, themed
 
 DARKEST = 0.15  # light where a map is 0 or less: still enough to see what is there
 
@@ -90,15 +90,9 @@ def images(pictures, *, columns=None, ink=True):
     pairs = list(pictures.items() if isinstance(pictures, Mapping) else pictures)
     if not pairs:
         raise ValueError("images: no picture to draw")
-    columns = columns or min(len(pairs), 4)
-    rows = -(-len(pairs) // columns)
-    side = min(1.9, WIDTH / columns)
-    said = f"{len(pairs)} pictures: {'; '.join(caption for caption, _ in pairs)}"
-    fig = BookFigure(side * columns, rows * (side + 0.24), said)
-    for i, (caption, picture) in enumerate(pairs):
-        ax = fig.add_subplot(rows, columns, i + 1)
+    fig, axes = panels([caption for caption, _ in pairs], columns, "pictures")
+    for ax, (caption, picture) in zip(axes, pairs, strict=True):
         draw_picture(ax, caption, picture, ink)
-        ax.set_xlabel(caption, fontsize=FONT_SIZE, labelpad=3)
     return fig
 
 

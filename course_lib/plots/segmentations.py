@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from course_lib.plots.theme import FONT_SIZE, WIDTH, BookFigure, colour, themed
+from course_lib.plots.theme import FONT_SIZE, colour, panels, themed
 
 SMALLEST = 12  # pixels of a part that gets its name written beside it
 
@@ -58,15 +58,9 @@ def segmentations(pictures, names, *, columns=3):
     """
     if not isinstance(pictures, Mapping) or not pictures:
         raise ValueError("segmentations: `pictures` is empty, expected captions and Segmented ones")
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    side = min(1.9, WIDTH / columns)
-    said = f"{len(pictures)} segmentations: {'; '.join(pictures)}"
-    fig = BookFigure(side * columns, rows * (side + 0.24), said)
-    for i, (caption, shown) in enumerate(pictures.items()):
-        ax = fig.add_subplot(rows, columns, i + 1)
+    fig, axes = panels(list(pictures), min(columns, len(pictures)), "segmentations")
+    for ax, (caption, shown) in zip(axes, pictures.items(), strict=True):
         draw_segmented(ax, caption, shown, names)
-        ax.set_xlabel(caption, fontsize=FONT_SIZE, labelpad=3)
     return fig
 
 

@@ -130,6 +130,22 @@ class BookFigure(Figure):
         return {"text/html": html, "image/svg+xml": svg, "text/plain": self.description}
 
 
+def panels(captions, columns, what):
+    """Return a figure of one square panel for each caption, in rows, and their axes.
+
+    `columns` None is all in one row, up to four; `what` they are, for a screen reader.
+    """
+    columns = columns or min(len(captions), 4)
+    rows = -(-len(captions) // columns)
+    side = min(1.9, WIDTH / columns)
+    said = f"{len(captions)} {what}: {'; '.join(captions)}"
+    fig = BookFigure(side * columns, rows * (side + 0.24), said)
+    axes = [fig.add_subplot(rows, columns, i + 1) for i in range(len(captions))]
+    for ax, caption in zip(axes, captions, strict=True):
+        ax.set_xlabel(caption, fontsize=FONT_SIZE, labelpad=3)
+    return fig, axes
+
+
 def for_the_page(svg):
     """Turn matplotlib's SVG into one that a page can take in.
 
