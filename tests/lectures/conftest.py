@@ -76,6 +76,13 @@ class Chapter:
         cell = nbformat.v4.new_code_cell(source)
         return text_of(self.client.execute_cell(cell, 0, store_history=False))
 
+    def unsolved(self, answer, *checks):
+        """Run an answer, then the cells that check it; return the lines that do not say "right"."""
+        self.run(answer)
+        lines = "".join(self.run(check) for check in checks).splitlines()
+        assert lines, f"{checks} said nothing"
+        return [line for line in lines if not line.endswith(": right")]
+
 
 def text_of(cell):
     """Return what a cell printed, and the text of what it showed."""
