@@ -39,6 +39,7 @@ from course_lib.numpy_layers.roi import (
     roi_pool_backward,
     roi_pool_forward,
     weigh,
+    weighing_work,
 )
 from course_lib.numpy_layers.windows import pad
 from course_lib.shapes import (
@@ -230,7 +231,7 @@ def roi_align(x, boxes, image_index, output_size, **options):
     jvp="linear",
     vjp=lambda dy, shape, cache: to_weighed(dy, cache),
     keeps="shapes",
-    cost=lambda y, x, cache: (np.size(y), 0),
+    cost=lambda y, x, cache: (weighing_work(x.shape[1], cache), 0),
     name="roi_align",
 )
 def weighed(x, cache):
@@ -242,7 +243,7 @@ def weighed(x, cache):
     jvp="linear",
     vjp=lambda bar, shape, cache: weighed(bar, cache),
     keeps="shapes",
-    cost=lambda dx, dy, cache: (np.size(dy), 0),
+    cost=lambda dx, dy, cache: (weighing_work(dy.shape[1], cache), 0),
 )
 def to_weighed(dy, cache):
     """Return ``dx`` of :func:`roi_align_backward`."""

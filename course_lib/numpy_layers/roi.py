@@ -271,6 +271,14 @@ def weigh(x, cache):
     return y
 
 
+def weighing_work(C, cache):
+    """Count the multiply-accumulates of :func:`weigh` for C channels: rows first, then columns."""
+    rows, columns, *_ = cache
+    PH, PW = rows.shape[1], columns.shape[1]
+    height, width = (np.reshape(touched(t), (-1, 2)) @ [-1, 1] for t in (rows, columns))
+    return int(C * PH * (width * (height + PW)).sum())
+
+
 def weights(low, high, parts, size, ratio, aligned):
     """Return the weight of each of `size` cells in the bins of boxes, ``(R, parts, size)``.
 

@@ -138,6 +138,17 @@ def test_the_last_half_of_max_pooling(rng):
     check_gradients(lambda dy: primitives.to_winners(dy, cache), rng.normal(size=(2, 3, 4, 3)))
 
 
+def test_the_work_of_aligning_is_counted():
+    x, box, image = np.ones((1, 3, 4, 4)), np.array([[1.0, 1, 3, 3]]), np.array([0])
+    with count() as ledger:
+        vjp(lambda x: roi_align(x, box, image, 1, sampling_ratio=1), x)
+    # One point between 2 by 2 cells: 2 rows in each of 2 columns, then the 2 columns; 3 channels.
+    assert ledger.multiply_adds == 3 * (2 * 2 + 2)
+    with count() as ledger:
+        vjp(lambda x: roi_align(x, box[:0], image[:0], 1), x)
+    assert ledger.multiply_adds == 0
+
+
 @pytest.mark.parametrize(
     "forward, halves",
     [
