@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+from rjsmin import jsmin
+
 # Elements of formulas and of figures; nothing else in the text of a page has a style of its own.
 STYLED = re.compile(
     r"<(?P<tag>span|svg|g|path|text|tspan|use|rect|image)\b"
@@ -66,18 +68,14 @@ def shorten_markup(html):
     )
 
 
-SCRIPT = re.compile(r"(<script data-course-part=[^>]*>)(.*?)(</script>)", re.DOTALL)
-REMARK = re.compile(r"^\s*/\*.*?\*/\s*?\n|^\s*//(?!<!\[CDATA)[^\n]*\n", re.DOTALL | re.MULTILINE)
+SCRIPT = re.compile(
+    r"(<script data-course-part=[^>]*>//<!\[CDATA\[\n)(.*?)(//\]\]></script>)", re.DOTALL
+)
 
 
 def shorten_scripts(html):
-    """Take remarks that have lines of their own, and indents, off the scripts of the figures."""
-
-    def shorten(match):
-        code = re.sub(r"^ +", "", REMARK.sub("", match[2]), flags=re.MULTILINE)
-        return f"{match[1]}{code}{match[3]}"
-
-    return SCRIPT.sub(shorten, html)
+    """Take remarks and needless spaces off the scripts of the figures."""
+    return SCRIPT.sub(lambda match: f"{match[1]}{jsmin(match[2])}\n{match[3]}", html)
 
 
 def shorten_katex_css(css):

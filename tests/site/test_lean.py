@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from contents import ROOT
 
 from book.ext.lean import (
     share_styles,
@@ -62,21 +63,29 @@ def places(browser, html, css):
     return found
 
 
-def test_scripts_lose_remarks_and_indents_only():
+def test_scripts_of_figures_lose_remarks_and_spaces_only():
     code = """//<![CDATA[
 /* A part
    of a figure. */
 const a = 1; // why
-  // a line of its own
-  const link = "https://x.org";  /* kept */
+  const link = "https://x.org";
   f(`
     two`);
 //]]>"""
-    lean = shorten_scripts(
-        f'<script data-course-part="x">{code}</script><script>  // as is\n</script>'
-    )
+    other = "<script>  // as is\n</script>"
+    lean = shorten_scripts(f'<script data-course-part="x">{code}</script>{other}')
     assert lean == (
-        '<script data-course-part="x">//<![CDATA[\nconst a = 1; // why\n'
-        'const link = "https://x.org";  /* kept */\nf(`\ntwo`);\n//]]></script>'
-        "<script>  // as is\n</script>"
+        '<script data-course-part="x">//<![CDATA[\nconst a=1;'
+        'const link="https://x.org";f(`\n    two`);\n//]]></script><script>  // as is\n</script>'
     )
+
+
+def test_the_scripts_of_all_figures_can_still_be_read(tmp_path):
+    for path in sorted((ROOT / "course_lib/web/elements").glob("*.js")):
+        before, after = '<script data-course-part="x">//<![CDATA[\n', "//]]></script>"
+        lean = shorten_scripts(f"{before}{path.read_text('utf-8')}{after}")
+        assert len(lean) < len(before) + path.stat().st_size, "it was found, and is shorter"
+        (tmp_path / path.name).write_text(lean[len(before) : -len(after)], "utf-8")
+        command = [NODE_BIN / "node", "--check", tmp_path / path.name]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
