@@ -87,8 +87,14 @@ def test_one_face_each_and_none_elsewhere(chapter):
     assert ends == {"grace_hopper": "1", "coffee": "0", "chelsea": "0", "rocket": "0"}
 
 
+def test_the_false_alarm_is_told(chapter):
+    alarm = chapter.claims()["faces on the motorcycle"]
+    assert alarm["measured"] == alarm["bounds"]["equals"] == 1
+    assert "with no person in it" in chapter.cells["faces-others-why"]["source"].replace("\n", " ")
+
+
 def test_paper_numbers_stand_as_quoted(chapter):
-    source = chapter.cells["faces-others-why"]["source"]
+    source = chapter.cells["faces-wrong-why"]["source"]
     rows = re.findall(r"^\| (\w+), (\d{4}) \| ([\d.]+) \|", source, re.M)
     assert rows == [
         ("AlexNet", "2012", "34.2"),
