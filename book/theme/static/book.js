@@ -78,8 +78,8 @@ for (const code of document.querySelectorAll(".cell_input .highlight, .highlight
 // What scrolls sideways can be scrolled with the keyboard.
 {
   const names = { PRE: "Code or output", DIV: "Table", SPAN: "Formula" };
-  const adjust = (entries) => {
-    for (const { target } of entries) {
+  const adjust = (elements) => {
+    for (const target of elements) {
       const scrolls = target.scrollWidth > target.clientWidth;
       if (scrolls) {
         target.tabIndex = 0;
@@ -90,9 +90,13 @@ for (const code of document.querySelectorAll(".cell_input .highlight, .highlight
       }
     }
   };
-  const watch = new ResizeObserver(adjust);
-  document.querySelectorAll("article pre, .scroll, .katex-display, .output.text_html:has(> table)")
-    .forEach((element) => watch.observe(element));
+  const wide = [
+    ...document.querySelectorAll("article pre, .scroll, .katex-display, .output.text_html:has(> table)"),
+  ];
+  const watch = new ResizeObserver((entries) => adjust(entries.map(({ target }) => target)));
+  wide.forEach((element) => watch.observe(element));
+  // A font that comes late makes a formula wider, and leaves its box as it is.
+  document.fonts.addEventListener("loadingdone", () => adjust(wide));
 }
 
 // A link into something folded unfolds it; paper has no folds and is light.
