@@ -61,6 +61,8 @@ from course_lib.numpy_layers.primitives import (
     tanh,
 )
 from course_lib.numpy_layers.roi import (
+    RoIAlign,
+    RoIPool,
     roi_align_backward,
     roi_align_forward,
     roi_pool_backward,
@@ -79,6 +81,8 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "ReLU",
+    "RoIAlign",
+    "RoIPool",
     "Sequential",
     "Sigmoid",
     "Tanh",

@@ -202,6 +202,51 @@ def roi_align_backward(dy, cache):
     return np.ascontiguousarray(dcells.transpose(0, 3, 1, 2))
 
 
+class RoIPool:
+    """RoI pooling layer, for boxes of images that come with their features.
+
+    See :func:`roi_pool_forward`. Since it takes more than one input, it stands between two
+    :class:`Sequential`, the body and the head, not in one.
+    """
+
+    def __init__(self, output_size, *, spatial_scale=1.0):
+        self.params, self.grads = {}, {}
+        self.output_size, self.spatial_scale = output_size, spatial_scale
+
+    def forward(self, x, boxes, image_index):
+        y, self._cache = roi_pool_forward(
+            x, boxes, image_index, self.output_size, spatial_scale=self.spatial_scale
+        )
+        return y
+
+    def backward(self, dy):
+        return roi_pool_backward(dy, self._cache)
+
+
+class RoIAlign:
+    """RoIAlign layer; see :func:`roi_align_forward`, and :class:`RoIPool` for where it stands."""
+
+    def __init__(self, output_size, *, spatial_scale=1.0, sampling_ratio=2, aligned=True):
+        self.params, self.grads = {}, {}
+        self.output_size, self.spatial_scale = output_size, spatial_scale
+        self.sampling_ratio, self.aligned = sampling_ratio, aligned
+
+    def forward(self, x, boxes, image_index):
+        y, self._cache = roi_align_forward(
+            x,
+            boxes,
+            image_index,
+            self.output_size,
+            spatial_scale=self.spatial_scale,
+            sampling_ratio=self.sampling_ratio,
+            aligned=self.aligned,
+        )
+        return y
+
+    def backward(self, dy):
+        return roi_align_backward(dy, self._cache)
+
+
 def bins(low, high, parts, size):
     """Return where the bins of boxes start and end, in cells: ``(R, parts, 2)``.
 

@@ -12,7 +12,7 @@ from course_lib.torch_layers.linear import Flatten, Linear, linear
 from course_lib.torch_layers.loss import cross_entropy, smooth_l1
 from course_lib.torch_layers.norm import BatchNorm, batch_norm
 from course_lib.torch_layers.pool import AvgPool2d, MaxPool2d, avg_pool2d, max_pool2d
-from course_lib.torch_layers.roi import roi_align, roi_pool
+from course_lib.torch_layers.roi import RoIAlign, RoIPool, roi_align, roi_pool
 
 __all__ = [
     "AvgPool2d",
@@ -23,6 +23,8 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "ReLU",
+    "RoIAlign",
+    "RoIPool",
     "Sigmoid",
     "Tanh",
     "avg_pool2d",

@@ -1,6 +1,7 @@
 """RoI pooling and RoIAlign in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.roi`."""
 
 import torch
+from torch import nn
 
 from course_lib.shapes import check_rois
 
@@ -48,6 +49,37 @@ def roi_align(
         high = A @ cells[n, top:bottom, left:right].reshape(bottom - top, (right - left) * C)
         y.append((B @ high.reshape(PH, right - left, C)).permute(2, 0, 1)[None])
     return torch.cat(y)
+
+
+class RoIPool(nn.Module):
+    """As :class:`course_lib.numpy_layers.RoIPool`."""
+
+    def __init__(self, output_size, *, spatial_scale=1.0):
+        super().__init__()
+        self.output_size, self.spatial_scale = output_size, spatial_scale
+
+    def forward(self, x, boxes, image_index):
+        return roi_pool(x, boxes, image_index, self.output_size, spatial_scale=self.spatial_scale)
+
+
+class RoIAlign(nn.Module):
+    """As :class:`course_lib.numpy_layers.RoIAlign`."""
+
+    def __init__(self, output_size, *, spatial_scale=1.0, sampling_ratio=2, aligned=True):
+        super().__init__()
+        self.output_size, self.spatial_scale = output_size, spatial_scale
+        self.sampling_ratio, self.aligned = sampling_ratio, aligned
+
+    def forward(self, x, boxes, image_index):
+        return roi_align(
+            x,
+            boxes,
+            image_index,
+            self.output_size,
+            spatial_scale=self.spatial_scale,
+            sampling_ratio=self.sampling_ratio,
+            aligned=self.aligned,
+        )
 
 
 def bins(low, high, parts, size):

@@ -48,7 +48,10 @@ LAYERS = {  # class: its arguments, and the shape of an input
     "Sigmoid": ((), {}, (2, 3)),
     "Tanh": ((), {}, (2, 3)),
     "BatchNorm": ((3,), {"momentum": 0.3}, (2, 3, 4, 5)),
+    "RoIPool": (((2, 3),), {"spatial_scale": 0.5}, (2, 3, 9, 8)),
+    "RoIAlign": ((2,), {"spatial_scale": 0.5, "sampling_ratio": 3}, (2, 3, 9, 8)),
 }
+OF_BOXES = {"RoIPool", "RoIAlign"}  # layers that take boxes, and the images that these lie in
 INITIALIZERS = {"he_normal", "normal", "xavier_normal"}
 NUMPY_ONLY = {"Sequential", "SGD", "Adam"}  # torch.nn and torch.optim have them
 ACCELERATORS = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
@@ -146,10 +149,11 @@ def test_layers_agree(rng, name):
     named = {key: value.shape for key, value in layer.params.items()}
     assert named == {key: tuple(p.shape) for key, p in module.named_parameters()}
 
+    rois = [np.array(array) for array in ROIS.values()] if name in OF_BOXES else []
     for _ in range(2):  # batch normalization remembers
         x = rng.normal(size=LAYERS[name][2])
         tensor = torch.tensor(x, requires_grad=True)
-        y, expected = layer.forward(x), module(tensor)
+        y, expected = layer.forward(x, *rois), module(tensor, *map(torch.tensor, rois))
         np.testing.assert_allclose(y, expected.detach(), **CLOSE)
     dy = rng.normal(size=y.shape)
     dx = layer.backward(dy)
