@@ -15,8 +15,11 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
     "numpy_layers": {"shapes", "autodiff", "numpy"},
     "torch_layers": {"shapes", "torch"},
     "models": {"torch_layers", "shapes", "numpy", "torch", "torchvision"},
-    "detection": {"models", "torch_layers", "training", "shapes", "numpy", "torch"},
-    "data": {"numpy", "sklearn", "skimage"},
+    "detection": {
+        *("models", "torch_layers", "training", "shapes"),
+        *("numpy", "torch", "sklearn", "skimage"),
+    },
+    "data": {"numpy", "sklearn", "skimage", "torchvision"},
     "training": {"numpy", "torch", "tqdm"},
     "plots": {"palette", "numpy", "matplotlib", "IPython"},
     "web": {"autodiff", "data", "numpy_layers", "palette", "numpy"},
