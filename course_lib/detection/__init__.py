@@ -3,6 +3,13 @@
 Boxes are ``x1 y1 x2 y2`` in pixels, floats, with the width ``x2 - x1``.
 """
 
+from course_lib.detection.anchors import (
+    Matches,
+    anchor_grid,
+    anchor_shapes,
+    anchors_inside,
+    match_anchors,
+)
 from course_lib.detection.boxes import (
     box_area,
     box_decode,
@@ -64,6 +71,7 @@ __all__ = [
     "Localization",
     "Localizer",
     "Located",
+    "Matches",
     "Merged",
     "OverFeat",
     "PoseRegressor",
@@ -71,6 +79,9 @@ __all__ = [
     "ScaleRow",
     "TrainingWindows",
     "Votes",
+    "anchor_grid",
+    "anchor_shapes",
+    "anchors_inside",
     "average_precision",
     "batched_nms",
     "box_area",
@@ -87,6 +98,7 @@ __all__ = [
     "localization_error",
     "localization_loss",
     "localizer",
+    "match_anchors",
     "match_score",
     "merge_boxes",
     "nms",
