@@ -8,6 +8,7 @@ a pattern says too.
 from course_lib.plots.bars import bars
 from course_lib.plots.boxes import Boxed, Posed, boxes
 from course_lib.plots.charts import curves
+from course_lib.plots.glyphs import Oriented, glyphs
 from course_lib.plots.grids import Grid, confusion_matrix, matrix, number_grids
 from course_lib.plots.pictures import Lit, Signed, filters, images
 from course_lib.plots.segmentations import Segmented, segmentations
@@ -16,6 +17,7 @@ __all__ = [
     "Boxed",
     "Grid",
     "Lit",
+    "Oriented",
     "Posed",
     "Segmented",
     "Signed",
@@ -24,6 +26,7 @@ __all__ = [
     "confusion_matrix",
     "curves",
     "filters",
+    "glyphs",
     "images",
     "matrix",
     "number_grids",
