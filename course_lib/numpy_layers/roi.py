@@ -65,16 +65,17 @@ def roi_pool_forward(x, boxes, image_index, output_size, *, spatial_scale=1.0):
     R, M = len(boxes), H * W * C
     y = np.empty((R, C, PH, PW), x.dtype)
     source = np.empty((R, PH, PW, C), np.int32)  # of y, among the M numbers of an image
+    first, last = columns.min((1, 2)).tolist(), columns.max((1, 2)).tolist()
     for n in np.unique(image_index):
         cells = np.ascontiguousarray(x[n].transpose(1, 2, 0))
         keys = sort_keys(cells)
         for r in np.flatnonzero(image_index == n):
-            first, last = columns[r].min(), columns[r].max()
-            high = np.empty((PH, last - first, C), np.int64)
+            strip = keys[:, first[r] : last[r]]
+            high = np.empty((PH, last[r] - first[r], C), np.int64)
             best = np.empty((PH, PW, C), np.int64)
             for p, (start, stop) in enumerate(rows[r].tolist()):
-                largest(keys[start:stop, first:last], 0, high[p])
-            for q, (start, stop) in enumerate((columns[r] - first).tolist()):
+                largest(strip[start:stop], 0, high[p])
+            for q, (start, stop) in enumerate((columns[r] - first[r]).tolist()):
                 largest(high[:, start:stop], 1, best[:, q])
             source[r] = M - 1 - best.astype(np.int32)  # the lower half of a key counts backwards
             value = cells.take(source[r], mode="clip").reshape(PH * PW, C)
