@@ -10,6 +10,7 @@ from course_lib.detection.anchors import (
     anchors_inside,
     match_anchors,
 )
+from course_lib.detection.batching import ImageBatch, padded_batch
 from course_lib.detection.boxes import (
     box_area,
     box_decode,
@@ -25,6 +26,8 @@ from course_lib.detection.dense import (
     offset_pool,
     scale_table,
 )
+from course_lib.detection.fast_rcnn import FastRCNN
+from course_lib.detection.hog import hog, hog_cells, normalized_blocks
 from course_lib.detection.localizer import (
     Localization,
     Localizer,
@@ -41,9 +44,11 @@ from course_lib.detection.metrics import (
     evaluate_detections,
     precision_recall,
 )
+from course_lib.detection.mining import LinearClassifier, MiningRound, mine_hard_negatives
 from course_lib.detection.mtcnn import CascadeStage, FaceCascade, Faces
 from course_lib.detection.nms import batched_nms, nms
 from course_lib.detection.overfeat import Dense, OverFeat, Votes
+from course_lib.detection.pooling import numpy_pooling
 from course_lib.detection.pose import (
     PoseRegressor,
     crops_around,
@@ -70,25 +75,35 @@ from course_lib.detection.regression import (
     objects_loss,
     regression_loss,
 )
+from course_lib.detection.roi_head import DetectionLosses, RoIHead, detection_losses
+from course_lib.detection.sampling import Assigned, Sampling, assign, sample
 from course_lib.detection.windows import TrainingWindows, training_windows
 
 __all__ = [
     "PROTOCOLS",
     "STRATEGIES",
+    "Assigned",
     "CascadeStage",
     "Dense",
+    "DetectionLosses",
     "DetectionScore",
     "FaceCascade",
     "Faces",
+    "FastRCNN",
     "Grouping",
+    "ImageBatch",
+    "LinearClassifier",
     "Localization",
     "Localizer",
     "Located",
     "Matches",
     "Merged",
+    "MiningRound",
     "OverFeat",
     "PoseRegressor",
     "PrecisionRecall",
+    "RoIHead",
+    "Sampling",
     "ScaleRow",
     "Strategy",
     "TrainingWindows",
@@ -96,6 +111,7 @@ __all__ = [
     "anchor_grid",
     "anchor_shapes",
     "anchors_inside",
+    "assign",
     "average_precision",
     "batched_nms",
     "box_area",
@@ -107,9 +123,12 @@ __all__ = [
     "clip_boxes",
     "crops_around",
     "dense_costs",
+    "detection_losses",
     "evaluate_detections",
     "grid_boxes",
     "group_regions",
+    "hog",
+    "hog_cells",
     "initial_regions",
     "interleave",
     "localization_error",
@@ -119,10 +138,14 @@ __all__ = [
     "match_score",
     "mean_best_overlap",
     "merge_boxes",
+    "mine_hard_negatives",
     "nms",
+    "normalized_blocks",
+    "numpy_pooling",
     "objects_iou",
     "objects_loss",
     "offset_pool",
+    "padded_batch",
     "paired_iou",
     "pck",
     "pcp",
@@ -130,6 +153,7 @@ __all__ = [
     "precision_recall",
     "proposal_recall",
     "regression_loss",
+    "sample",
     "scale_table",
     "selective_search",
     "training_windows",
