@@ -18,6 +18,7 @@ from course_lib.web.scales import scales_and_offsets
 from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
+from course_lib.web.thresholds import thresholds_and_curve
 from course_lib.web.through_layers import signal_through_layers
 from course_lib.web.windows import window_and_box
 
@@ -39,5 +40,6 @@ __all__ = [
     "signal_through_layers",
     "step_size",
     "sweep",
+    "thresholds_and_curve",
     "window_and_box",
 ]

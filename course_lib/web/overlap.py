@@ -8,7 +8,7 @@ from course_lib.web.figure import Figure
 from course_lib.web.scene import checked_boxes, checked_picture, encoded_picture
 from course_lib.web.tables import number, table
 
-__all__ = ["default_presets", "measures", "overlap_and_distance"]
+__all__ = ["default_presets", "measures", "overlap_and_distance", "overlaps"]
 
 MARGIN = 0.12  # of the longer side: how far a box may leave the picture
 FINE = 100  # pixels of the shorter side, below which a step is half a pixel
@@ -126,6 +126,15 @@ def measures(truth, box, beta=1.0):
     smooth = np.where(apart < beta, apart**2 / (2 * beta), apart - beta / 2).sum()
     centres = np.linalg.norm((box - truth).reshape(2, 2).mean(0))
     return common / union, np.linalg.norm(apart), smooth, centres
+
+
+def overlaps(a, b):
+    """Return the IoU of every box of `a`, (R, 4), with every box of `b`, (S, 4): (R, S)."""
+    a, b = np.asarray(a, float)[:, None], np.asarray(b, float)
+    sides = np.minimum(a[..., 2:], b[:, 2:]) - np.maximum(a[..., :2], b[:, :2])
+    common = sides.clip(min=0).prod(-1)
+    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[:, 2:] - b[:, :2]).prod(-1) - common
+    return common / np.where(union > 0, union, 1)
 
 
 def default_presets(truth, size, margin, step):

@@ -188,6 +188,21 @@ def scales_and_offsets(show, grid, **page_options):
     yield page
 
 
+def thresholds_and_curve(show, grid, **page_options):
+    truth = [{"boxes": [[10, 10, 30, 30], [40, 40, 60, 60]], "labels": [0, 1]}] * 2
+    found = {"boxes": [[10, 10, 30, 30], [11, 10, 30, 30], [0, 40, 20, 60]], "labels": [0, 0, 1]}
+    found = [found | {"scores": [0.9, 0.8, 0.7]}] * 2
+    page = show(web.thresholds_and_curve([np.eye(64)] * 2, found, truth), **page_options)
+    yield page
+    page.get_by_role("button", name="no NMS").click()
+    page.get_by_label("scene 2").check()
+    page.get_by_role("checkbox").check()
+    yield page
+    page.get_by_label("class").select_option("1")
+    page.get_by_label("score threshold").fill("100")
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -205,6 +220,7 @@ FIGURES = [
     overlap_and_distance,
     window_and_box,
     scales_and_offsets,
+    thresholds_and_curve,
 ]
 
 

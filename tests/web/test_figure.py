@@ -24,6 +24,9 @@ LENET_SIZED = [
     {"kind": "linear", "weight": np.ones((10, 120)), "bias": np.zeros(10)},
 ]
 RECORDED = {"curve": "loss", "curve_name": "loss", "finals": {"error": None}}
+OBJECTS = {"boxes": [[10, 10, 30, 30], [40, 40, 60, 60]], "labels": [0, 1]}
+FOUND = OBJECTS | {"boxes": [[10, 10, 30, 30], [11, 10, 30, 30]], "labels": [0, 0]}
+FOUND |= {"scores": [0.9, 0.8]}
 FIGURES = {
     "explorer": web.convolution_explorer(X, K, dy=DY),
     "stepper": web.backward_stepper(X, K, DY),
@@ -53,6 +56,7 @@ FIGURES = {
         np.eye(60), [[0.25, 0.75]], [[[1, 2, 30, 40], [3, 4, 32, 42]]], window=50, stride=10
     ),
     "scales": web.scales_and_offsets(),
+    "thresholds": web.thresholds_and_curve([np.eye(64)], [FOUND], [OBJECTS]),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -118,6 +122,22 @@ LARGEST = FIGURES | {
         cell=5,
         macs=(10**12, [10**13] * 8, 10**11),
         picture=np.zeros((400, 100)),
+    ),
+    "thresholds": web.thresholds_and_curve(
+        [np.zeros((400, 100))] * 12,
+        [
+            {
+                "boxes": [[-50, -50, 500, 100 + n] for n in range(200)],
+                "labels": np.arange(200) % 2,
+                "scores": 1234.5 * np.arange(-100, 100),
+            }
+        ]
+        * 12,
+        [OBJECTS] * 12,
+        names=["a class with a long name", "another class, whose name is longer"],
+        nms_threshold=1.0,
+        score_threshold=-9999,
+        presets={f"a setting with a long name, number {k}": {"picture": k} for k in range(9)},
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -256,6 +276,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
         "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
+        "thresholds": "no NMS\t1\t1\t0\t1\t0.50\t0.50\t0.500\t0.545",
     }
     assert worked[name] in text
 
@@ -356,6 +377,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "overlap": {"INPUT", "DIV", "BUTTON"},
             "window": {"INPUT", "DIV"},
             "scales": {"INPUT", "DIV"},
+            "thresholds": {"INPUT", "SELECT", "BUTTON"},
         }[name]
     )
 

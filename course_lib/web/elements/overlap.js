@@ -15,6 +15,13 @@ courseFigures.overlap = courseFigures.overlap || (() => {
     return [x1, y1, Math.max(x1, x2), Math.max(y1, y2)];
   }
 
+  /** Intersection over union of two boxes; 0 where there is no union. */
+  function iou(a, b) {
+    const intersection = area(common(a, b));
+    const union = area(a) + area(b) - intersection;
+    return union ? intersection / union : 0;
+  }
+
   /** Areas in square pixels, IoU, and distances in pixels; smooth L1 with the knee at `beta`. */
   function measures(truth, box, beta) {
     const intersection = area(common(truth, box));
@@ -25,7 +32,7 @@ courseFigures.overlap = courseFigures.overlap || (() => {
     return {
       intersection,
       union,
-      iou: union ? intersection / union : 0,
+      iou: iou(truth, box),
       l2: Math.hypot(...apart),
       smooth: smooth.reduce((sum, d) => sum + d),
       centres: Math.hypot(b[0] - a[0], b[1] - a[1]),
@@ -41,5 +48,5 @@ courseFigures.overlap = courseFigures.overlap || (() => {
     return moved(box, way.map((d) => step * d));
   }
 
-  return Object.freeze({ centre, common, measures, moved, nearer });
+  return Object.freeze({ centre, common, iou, measures, moved, nearer });
 })();
