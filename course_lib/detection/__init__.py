@@ -27,6 +27,7 @@ from course_lib.detection.dense import (
     scale_table,
 )
 from course_lib.detection.fast_rcnn import FastRCNN
+from course_lib.detection.hog import hog, hog_cells, normalized_blocks
 from course_lib.detection.localizer import (
     Localization,
     Localizer,
@@ -43,6 +44,7 @@ from course_lib.detection.metrics import (
     evaluate_detections,
     precision_recall,
 )
+from course_lib.detection.mining import LinearClassifier, MiningRound, mine_hard_negatives
 from course_lib.detection.mtcnn import CascadeStage, FaceCascade, Faces
 from course_lib.detection.nms import batched_nms, nms
 from course_lib.detection.overfeat import Dense, OverFeat, Votes
@@ -90,11 +92,13 @@ __all__ = [
     "FastRCNN",
     "Grouping",
     "ImageBatch",
+    "LinearClassifier",
     "Localization",
     "Localizer",
     "Located",
     "Matches",
     "Merged",
+    "MiningRound",
     "OverFeat",
     "PoseRegressor",
     "PrecisionRecall",
@@ -123,6 +127,8 @@ __all__ = [
     "evaluate_detections",
     "grid_boxes",
     "group_regions",
+    "hog",
+    "hog_cells",
     "initial_regions",
     "interleave",
     "localization_error",
@@ -132,7 +138,9 @@ __all__ = [
     "match_score",
     "mean_best_overlap",
     "merge_boxes",
+    "mine_hard_negatives",
     "nms",
+    "normalized_blocks",
     "numpy_pooling",
     "objects_iou",
     "objects_loss",
