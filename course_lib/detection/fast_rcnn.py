@@ -183,7 +183,7 @@ class FastRCNN(nn.Module):
         """
         counts = torch.tensor([len(some) for some in boxes], device=maps.device)
         index = torch.arange(len(boxes), device=maps.device).repeat_interleave(counts)
-        maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+        maps = in_32_bits(maps)
         pooled = self.pooling(
             maps,
             torch.cat(list(boxes)).to(maps),
@@ -191,7 +191,7 @@ class FastRCNN(nn.Module):
             self.body.output_size,
             spatial_scale=1 / self.body.stride,
         )
-        return self.roi_head(self.body.head(pooled))
+        return tuple(map(in_32_bits, self.roi_head(self.body.head(pooled))))
 
     def fit(
         self,
@@ -403,6 +403,11 @@ progress, checkpoint
         check_as_many(where, "targets", targets, images)
         targets = target_list(where, images, targets, self.num_classes)
         return images, targets, self.proposed(where, images, proposals)
+
+
+def in_32_bits(values):
+    """Return a tensor of 16 bits, as mixed precision makes them, in 32, and others as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 class _Losses(nn.Module):
