@@ -67,6 +67,7 @@ from course_lib.detection.proposals import (
     proposal_recall,
     selective_search,
 )
+from course_lib.detection.rcnn import RCNN, warp
 from course_lib.detection.regression import (
     chosen_boxes,
     localization_error,
@@ -81,6 +82,7 @@ from course_lib.detection.windows import TrainingWindows, training_windows
 
 __all__ = [
     "PROTOCOLS",
+    "RCNN",
     "STRATEGIES",
     "Assigned",
     "CascadeStage",
@@ -157,4 +159,5 @@ __all__ = [
     "scale_table",
     "selective_search",
     "training_windows",
+    "warp",
 ]
