@@ -77,6 +77,12 @@ from course_lib.detection.regression import (
     regression_loss,
 )
 from course_lib.detection.roi_head import DetectionLosses, RoIHead, detection_losses
+from course_lib.detection.rpn import (
+    AnchorSampling,
+    ProposalLosses,
+    Proposals,
+    RegionProposals,
+)
 from course_lib.detection.sampling import Assigned, Sampling, assign, sample
 from course_lib.detection.windows import TrainingWindows, training_windows
 
@@ -84,6 +90,7 @@ __all__ = [
     "PROTOCOLS",
     "RCNN",
     "STRATEGIES",
+    "AnchorSampling",
     "Assigned",
     "CascadeStage",
     "Dense",
@@ -104,6 +111,9 @@ __all__ = [
     "OverFeat",
     "PoseRegressor",
     "PrecisionRecall",
+    "ProposalLosses",
+    "Proposals",
+    "RegionProposals",
     "RoIHead",
     "Sampling",
     "ScaleRow",
