@@ -14,6 +14,7 @@ from course_lib.web.moving_digit import moving_digit
 from course_lib.web.overlap import overlap_and_distance
 from course_lib.web.quiz import quiz
 from course_lib.web.recorded import recorded_runs
+from course_lib.web.roi_bins import roi_bins
 from course_lib.web.scales import scales_and_offsets
 from course_lib.web.segmentation import segmentation_explorer
 from course_lib.web.step_size import step_size
@@ -35,6 +36,7 @@ __all__ = [
     "overlap_and_distance",
     "quiz",
     "recorded_runs",
+    "roi_bins",
     "scales_and_offsets",
     "segmentation_explorer",
     "signal_through_layers",

@@ -10,6 +10,8 @@ from course_lib.web.tables import number, table
 
 __all__ = ["default_presets", "measures", "overlap_and_distance", "overlaps"]
 
+PARTS = ("figure", "pixels", "labels", "scene", "chart", "overlap", "handles")
+PARTS += ("overlap-and-distance",)
 MARGIN = 0.12  # of the longer side: how far a box may leave the picture
 FINE = 100  # pixels of the shorter side, below which a step is half a pixel
 SIZE, TRUTH = (200, 320), (100, 60, 190, 140)  # where nothing is given
@@ -94,7 +96,7 @@ def overlap_and_distance(
     caption = f"The true box is {_written(truth)}"
     return Figure(
         tag="course-overlap-and-distance",
-        parts=("figure", "pixels", "labels", "scene", "chart", "overlap", "overlap-and-distance"),
+        parts=PARTS,
         data={
             "scene": encoded_picture(picture, size),
             "truth": truth.tolist(),

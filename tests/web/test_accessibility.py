@@ -203,6 +203,19 @@ def thresholds_and_curve(show, grid, **page_options):
     yield page
 
 
+def roi_bins(show, grid, **page_options):
+    boxes = [[1, 1, 5, 5], [3, 2, 7, 6]]
+    page = show(web.roi_bins(np.eye(8), boxes, spatial_scale=1), **page_options)
+    yield page
+    grid(page, "dx").cell((1, 1)).click()
+    page.get_by_label("B", exact=True).check()
+    page.get_by_role("application").press("ArrowRight")
+    yield page
+    page.get_by_label("RoIAlign").check()
+    grid(page, "y").cell((1, 1)).click()
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -221,6 +234,7 @@ FIGURES = [
     window_and_box,
     scales_and_offsets,
     thresholds_and_curve,
+    roi_bins,
 ]
 
 

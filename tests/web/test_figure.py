@@ -57,6 +57,7 @@ FIGURES = {
     ),
     "scales": web.scales_and_offsets(),
     "thresholds": web.thresholds_and_curve([np.eye(64)], [FOUND], [OBJECTS]),
+    "roi": web.roi_bins(np.eye(6), [[1, 1, 4, 4], [2, 2, 6, 6]], spatial_scale=1),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -138,6 +139,13 @@ LARGEST = FIGURES | {
         nms_threshold=1.0,
         score_threshold=-9999,
         presets={f"a setting with a long name, number {k}": {"picture": k} for k in range(9)},
+    ),
+    "roi": web.roi_bins(
+        np.full((12, 12), -0.123),
+        [[-300, -300, 3900, 3900]] * 2,
+        7,
+        spatial_scale=1 / 300,
+        layer="align",
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -276,6 +284,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "overlap": "too small: 36, 26, 45, 34\t0.120\t16.0\t30.0\t0.0",
         "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
+        "roi": "dy = [[10, 20], [30, 40]]",
         "thresholds": "no NMS\t1\t1\t0\t1\t0.50\t0.50\t0.500\t0.545",
     }
     assert worked[name] in text
@@ -378,6 +387,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "window": {"INPUT", "DIV"},
             "scales": {"INPUT", "DIV"},
             "thresholds": {"INPUT", "SELECT", "BUTTON"},
+            "roi": {"INPUT", "DIV", "TD"},
         }[name]
     )
 

@@ -8,14 +8,13 @@
 "use strict";
 
 courseFigures.define("course-overlap-and-distance", (course) => {
-  const { chart: { Chart, evenly }, Figure, node, number, overlap, scene, shape, slider } = course;
+  const { chart: { Chart, evenly }, Figure, Handles, node, number, overlap, scene, shape,
+    slider } = course;
 
   const QUIET = 600;  // milliseconds without a change, until it is told
-  const REACH = 15;  // pixels of the screen around a corner that take hold of it
+  const REACH = 15;  // pixels of the screen around a dot that take it
   const MOST = 60;  // boxes that are remembered
   const NAMES = ["x1", "y1", "x2", "y2"];
-  const CORNERS = [[0, 1], [2, 1], [0, 3], [2, 3]];  // the two coordinates that a corner has
-  const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const area = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 1 });
   const ROWS = {  // what is measured, and how it is written
     iou: ["IoU", (value) => value.toFixed(3)],
@@ -25,7 +24,6 @@ courseFigures.define("course-overlap-and-distance", (course) => {
     smooth: ["smooth L1 in px", (value) => value.toFixed(1)],
     centres: ["distance of the centres in px", (value) => value.toFixed(1)],
   };
-  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
   const same = (a, b) => a.every((value, n) => value === b[n]);
 
   /** A change with its sign; a true zero has none. */
@@ -39,17 +37,17 @@ courseFigures.define("course-overlap-and-distance", (course) => {
 
   return class extends Figure {
     label = "Overlap and distance of two boxes";
-    sheets = ["pixels", "scene", "chart", "overlap-and-distance"];
+    sheets = ["pixels", "scene", "chart", "handles", "overlap-and-distance"];
 
     build(data) {
-      const { scene: { size: [H, W] }, margin, start, step, truth } = data;
+      const { scene: { size: [H, W] }, margin, start, truth } = data;
       Object.assign(this, { data, truth, box: [...start], tried: [], at: -1 });
       this.limits = [[-margin, W + margin], [-margin, H + margin]];
-      this.step = step;
       this.stage.append(
         node("div", { class: "bench" },
           node("div", { class: "hand" }, this.board(), this.verdict = node("p", { class: "told" }),
-            this.coordinates(), ...data.groups.map((group) => this.presets(group))),
+            this.handles.coordinates("the predicted box"),
+            ...data.groups.map((group) => this.presets(group))),
           node("div", { class: "readings" }, this.table(), this.scatter())));
       this.remember();
       this.draw();
@@ -61,36 +59,21 @@ courseFigures.define("course-overlap-and-distance", (course) => {
       this.scene = new scene.Scene(this, data.scene, { margin: data.margin, tabindex: 0,
         role: "application",
         "aria-label": "Boxes: the arrow keys move the predicted one, with Shift its lower right " +
-          "corner",
-        onkeydown: (event) => this.key(event), onpointerdown: (event) => this.grasp(event),
-        onpointermove: (event) => this.drag(event), onpointerup: () => this.release(),
-        onpointercancel: () => this.release() });
+          "corner" });
       this.shared = shape("rect", { class: "shared" });
       this.scene.drawing.append(this.shared);
       this.scene.box("truth", "true", { under: true }).place(this.truth);
       this.drawn = this.scene.box("predicted", "predicted");
-      this.knobs = CORNERS.map((_, n) =>
-        node("span", { class: `knob ${n === 0 || n === 3 ? "falling" : "rising"}` }));
-      this.knobs.forEach((knob) => this.scene.element.append(knob));
-      this.body = node("span", { class: "body" });
-      this.scene.element.insertBefore(this.body, this.knobs[0]);
+      this.handles = new Handles({ board: this.scene, limits: this.limits, step: data.step,
+        onmove: (box) => this.take(box), onrest: () => this.settle() });
       return this.scene.element;
-    }
-
-    coordinates() {
-      this.inputs = NAMES.map((name, n) => node("input", { type: "number", id: name,
-        min: this.limits[n % 2][0], max: this.limits[n % 2][1], step: this.step,
-        oninput: () => this.type(n), onchange: () => this.draw() }));
-      return node("div", { class: "coordinates", role: "group",
-        "aria-label": "Coordinates of the predicted box in pixels" }, ...this.inputs.map(
-        (input, n) => node("label", { for: NAMES[n] }, NAMES[n], input)));
     }
 
     presets({ legend, boxes }) {
       const buttons = Object.entries(boxes).map(([name, box]) => node("button", { type: "button",
         onclick: () => {
           this.take([...box]);
-          this.settle();
+          this.handles.rest();
         } }, name));
       return node("div", { class: "presets", role: "group", "aria-label": legend },
         node("span", { class: "legend" }, legend), ...buttons);
@@ -136,84 +119,8 @@ courseFigures.define("course-overlap-and-distance", (course) => {
       this.draw();
     }
 
-    key(event) {
-      const way = KEYS[event.key];
-      if (!way || event.altKey || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      const by = way.map((d) => d * this.step);
-      if (event.shiftKey) this.stretch([2, 3], by.map((d, axis) => this.box[2 + axis] + d));
-      else this.move(this.box, by);
-      this.settleSoon();
-    }
-
-    /** Move a box by so much, until its side meets the end. */
-    move(from, by) {
-      const free = by.map((d, axis) => clamp(d, this.limits[axis][0] - from[axis],
-        this.limits[axis][1] - from[2 + axis]));
-      this.take(overlap.moved(from, free));
-    }
-
-    /** Put a corner, by its two coordinates, to a place, short of the opposite corner. */
-    stretch(corner, to) {
-      const box = [...this.box];
-      corner.forEach((n, axis) => {
-        const [low, high] = this.limits[axis];
-        box[n] = n < 2 ? clamp(to[axis], low, box[n + 2] - this.step)
-          : clamp(to[axis], box[n - 2] + this.step, high);
-      });
-      this.take(box);
-    }
-
-    /** A coordinate as it is typed, once it is one that a box can have. */
-    type(n) {
-      const { box, inputs, limits, step } = this;
-      const value = inputs[n].valueAsNumber;
-      const [low, high] = limits[n % 2];
-      if (!(value >= (n < 2 ? low : box[n - 2] + step))) return;
-      if (!(value <= (n < 2 ? box[n + 2] - step : high))) return;
-      this.take(box.with(n, value));
-      this.settleSoon();
-    }
-
-    /** Take hold of the nearest corner, or else of the box that the pointer is in. */
-    grasp(event) {
-      const { box, scene: board } = this;
-      const at = board.at(event);
-      const scale = board.drawing.getBoundingClientRect().width / board.view[2];
-      const far = CORNERS.map(([x, y]) => scale * Math.hypot(box[x] - at[0], box[y] - at[1]));
-      const nearest = far.indexOf(Math.min(...far));
-      const inside = at.every((value, axis) => box[axis] <= value && value <= box[2 + axis]);
-      const corner = far[nearest] <= REACH ? CORNERS[nearest] : null;
-      if (!corner && !inside) return;
-      event.preventDefault();
-      board.element.setPointerCapture(event.pointerId);
-      board.element.focus({ focusVisible: false, preventScroll: true });
-      this.held = { at, box: [...box], corner };
-    }
-
-    drag(event) {
-      if (!this.held) return;
-      const { at, box, corner } = this.held;
-      const by = this.scene.at(event).map((value, axis) =>
-        this.step * Math.round((value - at[axis]) / this.step));
-      if (corner) this.stretch(corner, corner.map((n, axis) => box[n] + by[axis]));
-      else this.move(box, by);
-    }
-
-    release() {
-      if (!this.held) return;
-      this.held = null;
-      this.settle();
-    }
-
-    settleSoon() {
-      clearTimeout(this.settling);
-      this.settling = setTimeout(() => this.settle(), QUIET);
-    }
-
     /** The box came to rest: remember it, and tell. */
     settle() {
-      clearTimeout(this.settling);
       this.remember();
       this.draw();
       this.tellSoon();
@@ -261,15 +168,7 @@ courseFigures.define("course-overlap-and-distance", (course) => {
       this.then = overlap.measures(truth, overlap.nearer(truth, box), data.beta);
       this.drawn.place(box);
       scene.placeRect(this.shared, overlap.common(truth, box));
-      this.body.style.cssText = this.scene.percent(box);
-      CORNERS.forEach(([x, y], n) => {
-        const style = this.scene.percent([box[x], box[y], box[x], box[y]]);
-        this.knobs[n].style.cssText = style.replace(/width.*/, "");
-      });
-      const active = this.shadowRoot.activeElement;
-      this.inputs.forEach((input, n) => {
-        if (input !== active || input.valueAsNumber !== box[n]) input.value = box[n];
-      });
+      this.handles.show(box);
       for (const [what, [, write]] of Object.entries(ROWS)) {
         const [now, nearer] = this.cells[what];
         now.textContent = write(this.found[what]);
