@@ -5,30 +5,33 @@ from torch import nn
 
 from course_lib.shapes import check_rois
 
-NOTHING = torch.iinfo(torch.int64).min  # smaller than the key of any cell
-
 
 def roi_pool(x, boxes, image_index, output_size, *, spatial_scale=1.0):
-    """As :func:`course_lib.numpy_layers.roi_pool_forward`; autograd supplies the backward."""
+    """As :func:`course_lib.numpy_layers.roi_pool_forward`; autograd supplies the backward.
+
+    All bins of one size are searched together, of all boxes: a call costs PyTorch more than NumPy,
+    and most of all on a GPU.
+    """
     PH, PW = check_rois("roi_pool", x, boxes, image_index, output_size)
     C, H, W = x.shape[1:]
     left, top, right, bottom = boxes.detach().T * spatial_scale
     rows, columns = bins(top, bottom, PH, H), bins(left, right, PW, W)
 
-    R, M = len(boxes), H * W * C
     cells = x.permute(0, 2, 3, 1)
-    source = torch.empty((R, PH, PW, C), dtype=torch.int64, device=x.device)
-    for n in image_index.unique().tolist():
-        keys = sort_keys(cells[n].detach())
-        for r in (image_index == n).nonzero().flatten().tolist():
-            high = [largest(keys[start:stop], 0) for start, stop in rows[r].tolist()]
-            high = torch.stack(high)
-            best = [largest(high[:, start:stop], 1) for start, stop in columns[r].tolist()]
-            source[r] = M - 1 - (torch.stack(best, 1) & 0xFFFFFFFF)
-    nothing = empty(rows)[:, :, None, None] | empty(columns)[:, None, :, None]
-    place = (source + M * image_index.to(source)[:, None, None, None]).masked_fill(nothing, 0)
-    y = cells.reshape(-1).gather(0, place.reshape(-1)).reshape(source.shape)
-    return y.masked_fill(nothing, 0).permute(0, 3, 1, 2)
+    keys = sort_keys(cells.detach()).reshape(-1, C)
+    corner = (image_index.long()[:, None, None] * H + rows[:, :, None, 0]) * W
+    corner = corner + columns[:, None, :, 0]  # of each bin the first cell, among all images'
+    height, width = (edges[..., 1] - edges[..., 0] for edges in (rows, columns))
+    size = height.clamp(min=0)[:, :, None] * (W + 1) + width.clamp(min=0)[:, None, :]
+    nothing = empty(rows)[:, :, None] | empty(columns)[:, None, :]
+    best = keys.new_zeros((len(boxes), PH, PW, C))
+    for h, w in (divmod(s, W + 1) for s in size[~nothing].unique().tolist()):
+        alike = (size == h * (W + 1) + w) & ~nothing
+        best[alike] = largest(keys, corner[alike], [i * W + j for i in range(h) for j in range(w)])
+    source = x.numel() - 1 - (best & 0xFFFFFFFF)  # the lower half of a key counts backwards
+    source = source.masked_fill(nothing[..., None], 0)
+    y = cells.reshape(-1).gather(0, source.reshape(-1)).reshape(source.shape)
+    return y.masked_fill(nothing[..., None], 0).permute(0, 3, 1, 2)
 
 
 def roi_align(
@@ -114,11 +117,12 @@ def sort_keys(cells):
     return upper << 32 | backwards.reshape(cells.shape)
 
 
-def largest(keys, axis):
-    """Return the largest key along an axis; where there is none, `NOTHING`."""
-    if keys.shape[axis] == 0:
-        return keys.sum(axis) + NOTHING
-    return keys.amax(axis)
+def largest(keys, start, steps):
+    """Return the largest keys ``(n, C)`` of the cells some steps behind `start` ``(n,)``."""
+    high = keys[start]
+    for step in steps[1:]:  # the first is 0
+        torch.maximum(high, keys[start + step], out=high)
+    return high
 
 
 def weights(low, high, parts, size, ratio, aligned):
