@@ -15,7 +15,7 @@ __all__ = ["hog", "hog_cells", "normalized_blocks"]
 
 LENGTH = 1e-5  # below which a block counts as flat
 CLIP = 0.2  # no direction of a cell may count more than that in a block of length 1
-AT_ONCE = 1 << 23  # numbers kept at a time: votes of pixels, before cells add them up
+AT_ONCE = 1 << 18  # votes of pixels kept at a time, before cells add them up: a core's cache
 VOTES = ("bilinear", "nearest")
 
 
@@ -170,9 +170,11 @@ def direction_votes(images, bins, signed, votes):
     gx, gy = np.zeros_like(images), np.zeros_like(images)
     gx[..., 1:-1] = images[..., 2:] - images[..., :-2]
     gy[:, :, 1:-1] = images[:, :, 2:] - images[:, :, :-2]
-    strength = np.hypot(gx, gy)
-    best = strength.argmax(1)[:, None]  # the channel that changes most
-    gx, gy, strength = (np.take_along_axis(a, best, 1)[:, 0, ..., None] for a in (gx, gy, strength))
+    strength = np.sqrt(gx * gx + gy * gy)
+    if images.shape[1] > 1:
+        best = strength.argmax(1)[:, None]  # the channel that changes most
+        gx, gy, strength = (np.take_along_axis(a, best, 1) for a in (gx, gy, strength))
+    gx, gy, strength = (a[:, 0, ..., None] for a in (gx, gy, strength))
     turn = 2 * np.pi if signed else np.pi
     place = np.arctan2(gy, gx) % turn * (bins / turn)
     planes = np.zeros((*strength.shape[:3], bins), images.dtype)
