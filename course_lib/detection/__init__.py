@@ -28,6 +28,7 @@ from course_lib.detection.dense import (
 )
 from course_lib.detection.fast_rcnn import FastRCNN
 from course_lib.detection.hog import hog, hog_cells, normalized_blocks
+from course_lib.detection.hog_detector import HOGDetector
 from course_lib.detection.localizer import (
     Localization,
     Localizer,
@@ -100,6 +101,7 @@ __all__ = [
     "Faces",
     "FastRCNN",
     "Grouping",
+    "HOGDetector",
     "ImageBatch",
     "LinearClassifier",
     "Localization",
