@@ -4,6 +4,7 @@ Each function returns a :class:`Figure`, which JupyterLab, Colab and the built b
 A page with several of them can carry the shared scripts once: :func:`once_per_page`.
 """
 
+from course_lib.web.anchors import anchors_and_labels
 from course_lib.web.architecture import architecture_editor
 from course_lib.web.convolution import backward_stepper, convolution_explorer
 from course_lib.web.cost_map import cost_map
@@ -25,6 +26,7 @@ from course_lib.web.windows import window_and_box
 
 __all__ = [
     "Figure",
+    "anchors_and_labels",
     "architecture_editor",
     "backward_pass",
     "backward_stepper",

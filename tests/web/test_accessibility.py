@@ -216,6 +216,18 @@ def roi_bins(show, grid, **page_options):
     yield page
 
 
+def anchors_and_labels(show, grid, **page_options):
+    given = {"stride": 8, "sizes": (16, 32), "ratios": (1, 2), "names": ["one"]}
+    page = show(web.anchors_and_labels(np.eye(64), [[10, 8, 30, 40]], **given), **page_options)
+    yield page
+    for box in page.get_by_role("checkbox").all():
+        box.click()
+    page.get_by_role("application").press("ArrowRight")
+    yield page
+    page.get_by_label("object above").fill("8")
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -235,6 +247,7 @@ FIGURES = [
     scales_and_offsets,
     thresholds_and_curve,
     roi_bins,
+    anchors_and_labels,
 ]
 
 

@@ -58,6 +58,9 @@ FIGURES = {
     "scales": web.scales_and_offsets(),
     "thresholds": web.thresholds_and_curve([np.eye(64)], [FOUND], [OBJECTS]),
     "roi": web.roi_bins(np.eye(6), [[1, 1, 4, 4], [2, 2, 6, 6]], spatial_scale=1),
+    "anchors": web.anchors_and_labels(
+        np.eye(64), [[10, 8, 30, 40]], stride=8, sizes=(16, 32), ratios=(1, 2)
+    ),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -146,6 +149,14 @@ LARGEST = FIGURES | {
         7,
         spatial_scale=1 / 300,
         layer="align",
+    ),
+    "anchors": web.anchors_and_labels(
+        np.zeros((300, 300, 3)),
+        [[0, 0, 299.5, 299.5]] * 12,
+        stride=(10, 12),
+        sizes=(128.5, 256.25, 512.125),
+        ratios=(0.33, 0.5, 1, 2),
+        names=[f"an object with a long name, number {n}" for n in range(12)],
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -285,6 +296,7 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "window": "0.1\t2\t5.0 px\t1.4 px\t2, 4, 32, 42",
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
         "roi": "dy = [[10, 20], [30, 40]]",
+        "anchors": "without those across the border\t1\t12\t87\t156\t0",
         "thresholds": "no NMS\t1\t1\t0\t1\t0.50\t0.50\t0.500\t0.545",
     }
     assert worked[name] in text
@@ -388,6 +400,7 @@ def test_the_focus_can_be_seen(show, name, theme):
             "scales": {"INPUT", "DIV"},
             "thresholds": {"INPUT", "SELECT", "BUTTON"},
             "roi": {"INPUT", "DIV", "TD"},
+            "anchors": {"INPUT", "DIV"},
         }[name]
     )
 
