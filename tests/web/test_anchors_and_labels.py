@@ -94,11 +94,12 @@ def test_a_case_by_hand(show):
     """An overlap that equals a threshold is neither above nor below it."""
     given = {"stride": 10, "sizes": 10, "ratios": 1, "best": False, "cell": (0, 0)}
     half = {"positive": 0.5, "negative": 0.5}
+    square = "10 \N{MULTIPLICATION SIGN} 10"
     page = show(web.anchors_and_labels(np.zeros((20, 20)), [[0, 0, 10, 5]], **given, **half))
-    assert table(page, ".cell table")["10 × 10"] == ["0.50", "ignored"]
+    assert table(page, ".cell table")[square] == ["0.50", "ignored"]
     assert table(page, ".counts table:first-child")["background"] == ["3"]
     page.get_by_label("the best anchors").check()
-    assert table(page, ".cell table")["10 × 10"] == ["0.50", "object 1, as its best"]
+    assert table(page, ".cell table")[square] == ["0.50", "object 1, as its best"]
 
 
 def table(page, where):
