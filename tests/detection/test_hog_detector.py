@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from course_lib.data import digit_scenes
-from course_lib.detection import HOGDetector, evaluate_detections, hog, nms
+from course_lib.detection import HOGDetector, LinearClassifier, evaluate_detections, hog, nms
 from course_lib.detection.hog_detector import Windows
 
 
@@ -106,6 +106,36 @@ def test_examples_are_what_their_overlap_says(scenes):
         ]
         assert set(got[0]) == near
         assert set(got[1]) == half | near
+
+
+def test_what_an_svm_is_trained_with(scenes, monkeypatch):
+    """Positives, and all windows but those that overlap an object of the class by .3 or more."""
+    seen = []
+
+    def spy(positives, negatives, **options):
+        seen.append((positives, negatives, options))
+        weight = np.full(positives.shape[1], float(len(seen)))
+        return LinearClassifier(weight, 0.5 + len(seen), np.arange(0), [])
+
+    monkeypatch.setattr("course_lib.detection.hog_detector.mine_hard_negatives", spy)
+    detector = HOGDetector(10, 24, cell=6)
+    images = [torch.tensor(image) for image in scenes.images[:5]]
+    targets = as_targets(scenes)[:5]
+    mined = detector.fit(images, targets, sizes=[60], C=0.3, seed=4)
+    objects = [(torch.tensor(t["boxes"]), torch.tensor(t["labels"])) for t in targets]
+    windows, positive, excluded = detector._examples(images, objects)
+    for count, label in enumerate(mined, 1):
+        rows, negatives, options = seen[count - 1]
+        assert np.array_equal(rows, windows[torch.cat(positive[label]).unique()])
+        others = sorted({*range(len(windows))} - {*torch.cat(excluded[label]).tolist()})
+        assert len(negatives) == len(others)
+        some = np.array([0, 7, len(others) - 1])
+        assert np.array_equal(negatives[some], windows[np.array(others)[some]])
+        weight = np.random.default_rng(0).random(rows.shape[1])
+        np.testing.assert_allclose(negatives @ weight, (windows @ weight)[others], rtol=1e-6)
+        assert (options["C"], options["seed"]) == (0.3, 4)
+        assert (detector.weight[label] == count).all()
+        assert detector.bias[label] == 0.5 + count
 
 
 def test_shapes_and_sizes_are_those_of_the_objects():

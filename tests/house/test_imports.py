@@ -76,3 +76,9 @@ def test_the_numpy_half_loads_no_heavy_framework(module):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "torchvision", "matplotlib", "sklearn", "scipy"} & set(done.stdout.split())
     assert not heavy
+
+
+def test_detection_loads_what_few_of_its_functions_need_only_there():
+    code = "import course_lib.detection, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torchvision", "matplotlib", "sklearn", "skimage"} & set(done.stdout.split())
