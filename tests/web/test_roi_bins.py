@@ -306,7 +306,7 @@ def test_the_sum_of_a_cell(show, grid):
         float(p.split(" · ")[0].removeprefix("= ")) * float(p.split("· ")[1].split(" ")[0])
         for p in (head, *parts)
     ]
-    assert sum(terms) == pytest.approx(dx[4, 5], abs=0.05)
+    assert sum(terms) == pytest.approx(dx[4, 5], abs=0.01)
     grid(page, "dx").cell((0, 0)).click()
     assert page.locator(".sum").inner_text() == "dx[0, 0] = 0: no bin took anything from this cell."
 

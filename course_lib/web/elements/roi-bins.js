@@ -17,6 +17,7 @@ courseFigures.define("course-roi-bins", (course) => {
   const LARGE = 8;  // columns from which on numbers have one decimal
   const { at: named, same } = Grid;
   const exact = (value) => number(Number(value.toFixed(3)), 6);
+  const weighed = (weight, value) => `${Number(weight.toFixed(4))} \u00b7 ${value}`;
   /** With three digits at most, of which so many behind the point; rounded once only. */
   const rounded = (value, digits = 2) =>
     (Math.abs(value) < 10 ** (3 - digits) ? Number(value.toFixed(digits)) : value);
@@ -283,7 +284,7 @@ courseFigures.define("course-roi-bins", (course) => {
       const place = `Point ${sample + 1} lies at row ${exact(r)}, column ${exact(c)}`;
       if (!terms.length) return `${mean} ${place}, more than a cell outside: it counts as 0.`;
       const parts = terms.filter(({ weight }) => weight).map(({ cell, weight }) =>
-        `${exact(weight)} \u00b7 ${number(rounded(map[cell[0]][cell[1]]))}`);
+        weighed(weight, number(rounded(map[cell[0]][cell[1]]))));
       return `${mean} ${place}, between the centres of cells: ${parts.join(" + ")} = ` +
         `${exact(value)}.`;
     }
@@ -295,8 +296,9 @@ courseFigures.define("course-roi-bins", (course) => {
       const name = named("dx", cell);
       if (!from.length) return `${name} = 0: no bin took anything from this cell.`;
       const parts = from.map(({ bin, dy, region, weight }) => {
-        const factor = layer === "align" ? `${exact(weight)} \u00b7 ` : "";
-        return `${factor}${number(rounded(dy))} (${LETTERS[region]}, bin [${bin.join(", ")}])`;
+        const pull = number(rounded(dy));
+        const term = layer === "align" ? weighed(weight, pull) : pull;
+        return `${term} (${LETTERS[region]}, bin [${bin.join(", ")}])`;
       });
       return `${name} = ${parts.join(" + ")}${
         parts.length > 1 || layer === "align" ? ` = ${exact(sum)}` : ""}`;

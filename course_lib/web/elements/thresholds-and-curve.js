@@ -166,12 +166,10 @@ courseFigures.define("course-thresholds-and-curve", (course) => {
     draw() {
       const { data, only } = this;
       const mine = ({ label }) => only === EVERY || label === only;
-      const groups = this.groups.filter(mine);
-      const every = groups.map((group) => detections.judged(group, this.nms / 20, this.iou));
       this.stop = data.stops[this.score];
-      this.all = every.flat();
+      this.all = this.judged().filter(mine);
       this.mine = this.objects.filter(mine);
-      this.points = detections.curve([...this.all], this.mine.length);
+      this.points = detections.curve(this.all, this.mine.length);
       this.cut = this.points.filter(({ score }) => score >= this.stop);
       for (const [name, { show }] of Object.entries(this.sliders)) show(this[name]);
       for (const [value, label] of this.enough.boxes) {
@@ -185,6 +183,17 @@ courseFigures.define("course-thresholds-and-curve", (course) => {
       this.drawCurve();
       this.drawAverages();
       this.told.textContent = this.summary();
+    }
+
+    /** All detections, each with what it is: anew where these thresholds have moved. */
+    judged() {
+      const key = `${this.nms} ${this.iou}`;
+      if (this.key !== key) {
+        this.memo = this.groups.flatMap((group) =>
+          detections.judged(group, this.nms / 20, this.iou));
+        this.key = key;
+      }
+      return this.memo;
     }
 
     /** What is shown, by what it is: of one image, or of all. */
@@ -281,10 +290,9 @@ courseFigures.define("course-thresholds-and-curve", (course) => {
 
     drawAverages() {
       const mean = (label) => {
-        const groups = this.groups.filter((group) => group.label === label);
-        const every = groups.map((group) => detections.judged(group, this.nms / 20, this.iou));
-        const objects = this.objects.filter((object) => object.label === label).length;
-        return detections.averagePrecision(detections.curve(every.flat(), objects));
+        const [found, objects] = [this.judged(), this.objects].map((all) =>
+          all.filter((one) => one.label === label));
+        return detections.averagePrecision(detections.curve(found, objects.length));
       };
       this.average = { whole: detections.averagePrecision(this.points),
         cut: detections.averagePrecision(this.cut) };
