@@ -127,27 +127,16 @@ class FastRCNN(nn.Module):
             proposals the loss 0.
         """
         images, targets, proposals = self._training_set("losses", images, targets, proposals)
-        batch = padded_batch([image.to(self.device) for image in images], fill=self.body.fill)
-        maps = self.body.features(batch.images)
+        maps = self._maps(images)
         return self.losses_from_maps(maps, targets, proposals, generator)
 
     def losses_from_maps(self, maps, targets, proposals, generator=None):
         """As :meth:`losses`, from the maps of the images and what they show, checked and cut."""
-        drawn = [
-            self.regions(boxes.cpu(), target, generator)
-            for boxes, target in zip(proposals, targets, strict=True)
-        ]
-        boxes = [part[0].to(maps.device) for part in drawn]
-        labels, truth = (
-            torch.cat(parts).to(maps.device) for parts in zip(*(d[1:] for d in drawn), strict=True)
-        )
-        scores, deltas = self.answers(maps, boxes)
-        return detection_losses(
-            scores, deltas, labels, torch.cat(boxes), truth, weights=self.box_weights
-        )
+        known = [self.assigned(*pair) for pair in zip(proposals, targets, strict=True)]
+        return self._losses_of(maps, known, generator)
 
-    def regions(self, boxes, target, generator=None):
-        """Draw the regions of one image to train on, from its proposals and its true boxes.
+    def assigned(self, boxes, target):
+        """Say what the proposals of one image show; its true boxes are put behind them.
 
         Parameters
         ----------
@@ -155,22 +144,41 @@ class FastRCNN(nn.Module):
             The proposals.
         target : dict
             ``boxes`` ``(n, 4)`` and ``labels`` ``(n,)``, tensors.
-        generator : torch.Generator, optional
 
         Returns
         -------
-        boxes ``(r, 4)``, labels ``(r,)`` of which K is the background, true boxes ``(r, 4)``
+        boxes ``(R + n, 4)``, labels ``(R + n,)``, K for the background and -1 for what is not used,
+        and the true boxes ``(R + n, 4)`` that they are nearest to; on the CPU
         """
-        per_image, share, foreground, background = self.sampling
-        truth = target["boxes"].to(boxes)
-        boxes = torch.cat([boxes, truth])
-        kinds, index = assign(boxes, truth, foreground, background)
-        rows = sample(kinds, per_image, share=share, generator=generator)
-        boxes, kinds, index = boxes[rows], kinds[rows], index[rows]
+        truth, classes = target["boxes"].cpu(), target["labels"].cpu()
+        boxes = torch.cat([boxes.to(truth), truth])
+        kinds, index = assign(boxes, truth, self.sampling.foreground, self.sampling.background)
+        background = torch.full_like(kinds, self.num_classes)
         if not len(truth):
-            return boxes, torch.full_like(kinds, self.num_classes), boxes
-        labels = target["labels"].to(index)[index].where(kinds == 1, self.num_classes)
+            return boxes, kinds.where(kinds < 0, background), boxes
+        labels = classes[index].where(kinds == 1, kinds.where(kinds < 0, background))
         return boxes, labels, truth[index]
+
+    def _losses_of(self, maps, known, generator=None):
+        """Draw regions of which it is known what they show, image by image; return their loss."""
+        chosen = []
+        for boxes, labels, truth in known:
+            kinds = labels.where(labels < 0, (labels < self.num_classes).long())
+            rows = sample(
+                kinds, self.sampling.per_image, share=self.sampling.share, generator=generator
+            )
+            chosen.append((boxes[rows], labels[rows], truth[rows]))
+        boxes = [part[0].to(maps.device) for part in chosen]
+        labels, truth = (torch.cat([part[i] for part in chosen]).to(maps.device) for i in (1, 2))
+        scores, deltas = self.answers(maps, boxes)
+        return detection_losses(
+            scores, deltas, labels, torch.cat(boxes), truth, weights=self.box_weights
+        )
+
+    def _maps(self, images):
+        """Return the maps of a batch of images, padded to one size."""
+        batch = padded_batch([image.to(self.device) for image in images], fill=self.body.fill)
+        return self.body.features(batch.images)
 
     def answers(self, maps, boxes):
         """Return scores ``(R, K + 1)`` and offsets ``(R, K, 4)`` of regions of maps.
@@ -202,8 +210,8 @@ class FastRCNN(nn.Module):
         box_regression=True,
         freeze=False,
         epochs=4,
-        batch_size=16,
-        learning_rate=0.02,
+        batch_size=8,
+        learning_rate=0.05,
         momentum=0.9,
         weight_decay=0.0005,
         schedule="one-cycle",
@@ -248,7 +256,7 @@ progress, checkpoint
         """
         images, targets, proposals = self._training_set("fit", images, targets, proposals)
         check_trainable("FastRCNN.fit", images, targets)
-        with self.frozen_body(freeze):
+        with self.frozen_body(freeze, box_regression):
             return fit(
                 _Losses(self, images, targets, proposals, box_regression),
                 torch.arange(len(images))[:, None],
@@ -267,19 +275,20 @@ progress, checkpoint
             )
 
     @contextlib.contextmanager
-    def frozen_body(self, freeze):
-        """Freeze the body, or its first stages, for a while; False leaves it as it is."""
-        before = self.body.frozen
-        learning = {p: p.requires_grad for p in self.body.parameters()}
+    def frozen_body(self, freeze, box_regression=True):
+        """Freeze the body, or its first stages, for a while; without `box_regression` boxes too."""
+        stages, learning = self.body.frozen, {p: p.requires_grad for p in self.parameters()}
         if freeze is not False:
             self.body.freeze(None if freeze is True else freeze)
+        if not box_regression:
+            self.roi_head.boxes.requires_grad_(False)
         try:
             yield
         finally:
             if freeze is not False:
-                self.body.freeze(before)
-                for parameter, learns in learning.items():
-                    parameter.requires_grad_(learns)
+                self.body.freeze(stages)
+            for parameter, learns in learning.items():
+                parameter.requires_grad_(learns)
 
     def detect(
         self,
@@ -415,12 +424,14 @@ class _Losses(nn.Module):
 
     def __init__(self, detector, images, targets, proposals, box_regression):
         super().__init__()
-        self.detector, self.box_regression = detector, box_regression
-        self.data = images, targets, proposals
+        self.detector, self.images, self.box_regression = detector, images, box_regression
+        # What proposals show does not change: only which of them are drawn.
+        self.known = [detector.assigned(*pair) for pair in zip(proposals, targets, strict=True)]
 
     def forward(self, numbers):
         rows = numbers.flatten().tolist()
-        losses = self.detector.losses(*([part[n] for n in rows] for part in self.data))
+        maps = self.detector._maps([self.images[n] for n in rows])
+        losses = self.detector._losses_of(maps, [self.known[n] for n in rows])
         return losses if self.box_regression else DetectionLosses(losses[0], losses[1] * 0)
 
 

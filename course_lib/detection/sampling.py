@@ -36,7 +36,7 @@ class Sampling(NamedTuple):
     background : the IoU from which, and below which, a box is background
     """
 
-    per_image: int = 32
+    per_image: int = 16
     share: float = 0.25
     foreground: float = 0.5
     background: tuple = (0.0, 0.5)
