@@ -435,6 +435,11 @@ class _Losses(nn.Module):
         return losses if self.box_regression else DetectionLosses(losses[0], losses[1] * 0)
 
 
+def at_least_float32(tensor):
+    """Return a tensor of 16 bits in 32, another as it is."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
 def total_loss(losses, _):
     """Return the sum of the parts of a loss."""
     return sum(losses)

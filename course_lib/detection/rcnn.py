@@ -483,7 +483,7 @@ class _FineTuning(nn.Module):
         crops = self.detector.crops(self.images, self.regions.boxes[rows], self.regions.image[rows])
         background = torch.tensor(self.detector.num_classes)
         labels = self.regions.labels[rows].where(self.kinds[rows] == 1, background)
-        return cross_entropy(self.detector(crops), labels.to(crops.device))
+        return cross_entropy(self.detector(crops).float(), labels.to(crops.device))
 
 
 def ridge_regression(x, y, ridge):

@@ -130,6 +130,22 @@ def test_losses_are_those_of_the_regions_drawn():
     torch.testing.assert_close(tuple(called), tuple(losses))
 
 
+def test_in_16_bits_the_losses_have_32():
+    images, targets, proposals = simple_scenes(2)
+    detector = small(2)
+    exact = detector.losses(images, targets, proposals, generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = detector.losses(images, targets, proposals, generator())
+    assert all(loss.dtype == torch.float32 for loss in coarse)
+    torch.testing.assert_close(tuple(coarse), tuple(exact), rtol=0.05, atol=0.05)
+    double = small(2).double()
+    losses = double.losses(images.astype(np.float64), targets, proposals, generator())
+    assert all(loss.dtype == torch.float64 for loss in losses)
+    torch.testing.assert_close(tuple(loss.float() for loss in losses), tuple(exact))
+    (found,) = double.detect(images[:1].astype(np.float64), proposals=proposals[:1])
+    assert found["boxes"].dtype == torch.float32
+
+
 def test_the_generator_draws_the_regions():
     images, targets, proposals = simple_scenes(2)
     detector = small(2, sampling=Sampling(per_image=4))

@@ -26,6 +26,8 @@ def test_the_thresholds_belong_to_the_upper_side(kind):
     assert "int64" in str(labels.dtype)
     assert "int64" in str(index.dtype)
     assert assign(boxes, as_kind(kind, TRUTH)).labels.tolist() == [1, 1, 0, 0, 0]
+    strict = assign(boxes, as_kind(kind, TRUTH), 0.9, (0.1, 0.5)).labels
+    assert strict.tolist() == [1, -1, 0, 0, -1]  # one half is neither
     assert assign(boxes, as_kind(kind, TRUTH), 0.6, (0.2, 0.48)).labels.tolist() == [
         1, -1, 0, -1, -1,
     ]  # fmt: skip
