@@ -27,6 +27,10 @@ from course_lib.detection.dense import (
     scale_table,
 )
 from course_lib.detection.fast_rcnn import FastRCNN
+from course_lib.detection.faster_rcnn import (
+    FasterLosses,
+    FasterRCNN,
+)
 from course_lib.detection.hog import hog, hog_cells, normalized_blocks
 from course_lib.detection.hog_detector import HOGDetector
 from course_lib.detection.localizer import (
@@ -100,6 +104,8 @@ __all__ = [
     "FaceCascade",
     "Faces",
     "FastRCNN",
+    "FasterLosses",
+    "FasterRCNN",
     "Grouping",
     "HOGDetector",
     "ImageBatch",
