@@ -4,8 +4,16 @@ import torch
 from simple_scenes import simple_scenes, small_body
 from torch.nn import functional
 
-from course_lib.detection import RCNN, box_decode, evaluate_detections, paired_iou, warp
-from course_lib.detection.rcnn import CONTEXT, NEVER, _Regions, ridge_regression
+from course_lib.detection import (
+    RCNN,
+    LinearClassifier,
+    box_decode,
+    evaluate_detections,
+    paired_iou,
+    rcnn,
+    warp,
+)
+from course_lib.detection.rcnn import CONTEXT, NEVER, _FineTuning, _Regions, ridge_regression
 from course_lib.training import TrainingError
 
 
@@ -254,3 +262,39 @@ def test_wrong_arguments(trained):
     detector, _ = trained
     with pytest.raises(ValueError, match=r"RCNN.detect: the network's answers are not all finite"):
         detector.detect(images * np.nan, proposals=proposals)
+
+
+def test_on_which_regions_each_part_is_trained(monkeypatch):
+    """Positives are true boxes; negatives overlap the class by less than 0.3; boxes by over 0.6."""
+    seen = {"svm": [], "boxes": 0}
+
+    def mined(own, far, **_):
+        seen["svm"].append((len(own), len(far)))
+        return LinearClassifier(np.full(32, 2.0), 0.5, np.arange(0), [])
+
+    def fitted(x, y, ridge):
+        seen["boxes"] += len(x)
+        return ridge_regression(x, y, ridge)
+
+    monkeypatch.setattr(rcnn, "mine_hard_negatives", mined)
+    monkeypatch.setattr(rcnn, "ridge_regression", fitted)
+    box = [0.0, 0, 10, 10]
+    target = {"boxes": np.array([box, [20, 0, 30, 10]]), "labels": np.array([0, 1])}
+    boxes = [[0, 0, 10, 2.9], [0, 0, 10, 3], [0, 0, 10, 6], [0, 0, 10, 6.1], [20, 0, 30, 7]]
+    proposals = [np.array(boxes, np.float32)] * 3
+    detector = RCNN(small_body(), 2)
+    images = noise(3, 1, 40, 40).numpy()
+    detector.fit(images, [target] * 3, proposals=proposals, fine_tune=False, svm_images=2)
+    # Of class 0 the first and the last are negatives, of class 1 all but the last; of two images.
+    assert seen["svm"] == [(3, 2 * 2), (3, 2 * 4)]
+    assert seen["boxes"] == 2 * 2
+    assert detector.svm_bias.tolist() == [0.5, 0.5]
+    regions = _Regions([target_of(target)], [torch.tensor([[0.0, 0, 10, 5], [0, 0, 10, 4.9]])], 2)
+    assert _FineTuning(detector, [], regions, 8).kinds.tolist() == [1, 0, 1, 1]
+
+
+def target_of(arrays):
+    return {
+        "boxes": torch.tensor(arrays["boxes"], dtype=torch.float32),
+        "labels": torch.tensor(arrays["labels"]),
+    }
