@@ -31,6 +31,14 @@ from course_lib.detection.faster_rcnn import (
     FasterLosses,
     FasterRCNN,
 )
+from course_lib.detection.grouping import (
+    STRATEGIES,
+    Grouping,
+    Strategy,
+    group_regions,
+    initial_regions,
+    selective_search,
+)
 from course_lib.detection.hog import hog, hog_cells, normalized_blocks
 from course_lib.detection.hog_detector import HOGDetector
 from course_lib.detection.localizer import (
@@ -61,17 +69,7 @@ from course_lib.detection.pose import (
     pcp,
     pose_error,
 )
-from course_lib.detection.proposals import (
-    STRATEGIES,
-    Grouping,
-    Strategy,
-    grid_boxes,
-    group_regions,
-    initial_regions,
-    mean_best_overlap,
-    proposal_recall,
-    selective_search,
-)
+from course_lib.detection.proposals import grid_boxes, mean_best_overlap, proposal_recall
 from course_lib.detection.rcnn import RCNN, warp
 from course_lib.detection.regression import (
     chosen_boxes,

@@ -20,8 +20,8 @@ from course_lib.detection.batching import (
     same_sizes,
     target_list,
 )
+from course_lib.detection.grouping import selective_search
 from course_lib.detection.pooling import pooling_function
-from course_lib.detection.proposals import selective_search
 from course_lib.detection.roi_head import (
     BOX_WEIGHTS,
     DetectionLosses,

@@ -19,8 +19,8 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.boxes import box_encode, box_iou, check_boxes
+from course_lib.detection.grouping import selective_search
 from course_lib.detection.mining import mine_hard_negatives
-from course_lib.detection.proposals import selective_search
 from course_lib.detection.roi_head import best_of_each_class, check_finite, decoded, none_found
 from course_lib.detection.sampling import sample
 from course_lib.models.parts import draw_weights

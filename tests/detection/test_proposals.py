@@ -18,7 +18,7 @@ from course_lib.detection import (
     proposal_recall,
     selective_search,
 )
-from course_lib.detection.proposals import SPACES, in_space, textures
+from course_lib.detection.grouping import SPACES, in_space, textures
 
 SUMS = ["C+T+S+F", "T+S+F", "C", "T", "S", "F", "C+S"]
 
