@@ -158,7 +158,10 @@ class FasterRCNN(nn.Module):
         TypeError, ValueError
             As :meth:`fit`; but a batch without any object has a loss.
         """
-        images, targets = self._training_set("losses", images, targets)
+        return self._losses_of(*self._training_set("losses", images, targets), generator)
+
+    def _losses_of(self, images, targets, generator=None):
+        """As :meth:`losses`, of images and targets that were checked."""
         batch = padded_batch([image.to(self.device) for image in images], fill=self.body.fill)
         maps = self.body.features(batch.images)
         answers = self.rpn.answers(maps)
@@ -402,7 +405,7 @@ class _Losses(nn.Module):
 
     def forward(self, numbers):
         rows = numbers.flatten().tolist()
-        losses = self.network.losses(*([part[n] for n in rows] for part in self.data))
+        losses = self.network._losses_of(*([part[n] for n in rows] for part in self.data))
         return losses if self.box_regression else losses._replace(regression=losses[3] * 0)
 
 

@@ -24,7 +24,7 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.boxes import box_decode, box_encode
-from course_lib.detection.fast_rcnn import fingerprints, total_loss
+from course_lib.detection.fast_rcnn import fingerprints, in_32_bits, total_loss
 from course_lib.detection.nms import nms
 from course_lib.detection.sampling import sample
 from course_lib.models.parts import draw_weights
@@ -162,7 +162,7 @@ class RegionProposals(nn.Module):
         hidden = functional.relu(self.conv(maps))
         each = self.objectness(hidden), self.deltas(hidden)
         return tuple(
-            part.permute(0, 2, 3, 1).reshape(len(maps), -1, numbers).float()
+            in_32_bits(part.permute(0, 2, 3, 1).reshape(len(maps), -1, numbers))
             for part, numbers in zip(each, (2, 4), strict=True)
         )
 
@@ -191,7 +191,10 @@ class RegionProposals(nn.Module):
         TypeError, ValueError
             As :meth:`fit`; but a batch without any object has a loss.
         """
-        images, targets = self._training_set("losses", images, targets)
+        return self._losses_of(*self._training_set("losses", images, targets), generator)
+
+    def _losses_of(self, images, targets, generator=None):
+        """As :meth:`losses`, of images and targets that were checked."""
         batch = padded_batch([image.to(self.device) for image in images], fill=self.body.fill)
         maps = self.body.features(batch.images)
         return self.losses_from(self.answers(maps), maps, batch.sizes, targets, generator)
@@ -222,13 +225,13 @@ class RegionProposals(nn.Module):
         image, rows, labels, truth = (
             torch.cat(part).to(maps.device) for part in (image, rows, labels, truth)
         )
-        objectness = regression = deltas.sum() * 0
+        objectness, regression = scores.sum() * 0, deltas.sum() * 0
         if len(rows):
             objectness = cross_entropy(scores[image, rows], labels)
         (objects,) = torch.where(labels == 1)
         if len(objects):
             image, rows, truth = image[objects], rows[objects], truth[objects]
-            moves = box_encode(truth, anchors[rows])
+            moves = box_encode(truth, anchors[rows]).to(deltas.dtype)
             mean = smooth_l1(deltas[image, rows], moves, beta=BETA)  # over 4 len(objects)
             cells = len(maps) * maps.shape[2] * maps.shape[3]
             regression = mean * (self.balance * 4 * len(objects) / cells)
@@ -426,4 +429,4 @@ class _Losses(nn.Module):
 
     def forward(self, numbers):
         rows = numbers.flatten().tolist()
-        return self.network.losses(*([part[n] for n in rows] for part in self.data))
+        return self.network._losses_of(*([part[n] for n in rows] for part in self.data))

@@ -329,6 +329,19 @@ def test_an_image_smaller_than_the_anchors_can_be_seen():
     assert losses.classification > 0
 
 
+def test_in_64_bits_all_is():
+    """Of numbers that fit 32 bits, so that both see the same."""
+    images, targets = scenes(2)
+    narrow, wide = decided(small()), decided(small()).double()
+    losses = wide.losses(images, targets, generator())
+    assert all(loss.dtype == torch.float64 for loss in losses)
+    expected = narrow.losses(images, targets, generator())
+    torch.testing.assert_close(losses[0].float(), expected[0])
+    torch.testing.assert_close(losses[1].float(), expected[1])
+    assert wide.propose(images)[0].boxes.dtype == torch.float64
+    assert len(wide.detect(images)) == 2
+
+
 def test_no_images():
     assert small().detect([]) == []
     assert small().propose([]) == []
