@@ -5,6 +5,8 @@ from torch import nn
 
 from course_lib.shapes import check_rois
 
+AT_ONCE = 64  # boxes that RoIAlign weighs together
+
 
 def roi_pool(x, boxes, image_index, output_size, *, spatial_scale=1.0):
     """As :func:`course_lib.numpy_layers.roi_pool_forward`; autograd supplies the backward.
@@ -37,21 +39,25 @@ def roi_pool(x, boxes, image_index, output_size, *, spatial_scale=1.0):
 def roi_align(
     x, boxes, image_index, output_size, *, spatial_scale=1.0, sampling_ratio=2, aligned=True
 ):
-    """As :func:`course_lib.numpy_layers.roi_align_forward`; autograd supplies the backward."""
+    """As :func:`course_lib.numpy_layers.roi_align_forward`; autograd supplies the backward.
+
+    Whole rows and columns are weighed, of many boxes together, where NumPy takes from each box what
+    it touches: the backward of a part of a map is a map, and so many of them cost more.
+    """
     PH, PW = check_rois("roi_align", x, boxes, image_index, output_size, sampling_ratio)
     C, H, W = x.shape[1:]
     left, top, right, bottom = boxes.detach().T * spatial_scale
     rows = weights(top, bottom, PH, H, sampling_ratio, aligned)
     columns = weights(left, right, PW, W, sampling_ratio, aligned)
 
-    cells, y = x.permute(0, 2, 3, 1), [x.new_zeros((0, C, PH, PW))]
-    height, width = touched(rows), touched(columns)
-    for r, n in enumerate(image_index.tolist()):
-        (top, bottom), (left, right) = height[r], width[r]
-        A, B = rows[r, :, top:bottom], columns[r, :, left:right]
-        high = A @ cells[n, top:bottom, left:right].reshape(bottom - top, (right - left) * C)
-        y.append((B @ high.reshape(PH, right - left, C)).permute(2, 0, 1)[None])
-    return torch.cat(y)
+    y = x.new_zeros((len(boxes), C, PH, PW))
+    for n in image_index.unique().tolist():
+        cells = x[n].transpose(0, 1).reshape(H, C * W)
+        for some in torch.where(image_index == n)[0].split(AT_ONCE):
+            A, B = rows[some], columns[some]
+            high = (A.reshape(-1, H) @ cells).reshape(len(some), PH * C, W)
+            y[some] = (high @ B.mT).reshape(len(some), PH, C, PW).transpose(1, 2)
+    return y
 
 
 class RoIPool(nn.Module):
@@ -147,11 +153,3 @@ def weights(low, high, parts, size, ratio, aligned):
         above = (cell + 1).clamp(max=size - 1)
         table.index_put_((box, bin_, above), share * rest, accumulate=True)
     return table
-
-
-def touched(table):
-    """As :func:`course_lib.numpy_layers.roi.touched`."""
-    used = table.any(1)
-    first = used.int().argmax(1)
-    last = used.shape[1] - used.flip(1).int().argmax(1)
-    return torch.stack([first, last.where(used.any(1), first)], 1).tolist()
