@@ -6,7 +6,6 @@ through the pooling the gradients of all regions add up in the maps.
 
 import contextlib
 from copy import deepcopy
-from zlib import crc32
 
 import torch
 from torch import nn
@@ -21,10 +20,10 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.grouping import selective_search
+from course_lib.detection.learning import fingerprints, fit_by_number
 from course_lib.detection.pooling import pooling_function
 from course_lib.detection.roi_head import (
     BOX_WEIGHTS,
-    DetectionLosses,
     RoIHead,
     best_of_each_class,
     check_finite,
@@ -33,7 +32,6 @@ from course_lib.detection.roi_head import (
     none_found,
 )
 from course_lib.detection.sampling import Sampling, assign, sample
-from course_lib.training import fit
 from course_lib.training.device import exact_convolutions
 from course_lib.training.tensors import borrowed
 
@@ -257,17 +255,20 @@ progress, checkpoint
         images, targets, proposals = self._training_set("fit", images, targets, proposals)
         check_trainable("FastRCNN.fit", images, targets)
         with self.frozen_body(freeze, box_regression):
-            return fit(
-                _Losses(self, images, targets, proposals, box_regression),
-                torch.arange(len(images))[:, None],
+            # What proposals show does not change: only which of them are drawn.
+            known = [self.assigned(*pair) for pair in zip(proposals, targets, strict=True)]
+            return fit_by_number(
+                self,
+                lambda images, known: self._losses_of(self._maps(images), known),
+                (images, known),
                 fingerprints(images, targets, proposals),
+                box_regression=box_regression,
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 momentum=momentum,
                 weight_decay=weight_decay,
                 schedule=schedule,
-                loss=total_loss,
                 seed=seed,
                 device=device,
                 progress=progress,
@@ -419,41 +420,6 @@ def in_32_bits(values):
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-class _Losses(nn.Module):
-    """The losses of images by number: what :func:`course_lib.training.fit` trains."""
-
-    def __init__(self, detector, images, targets, proposals, box_regression):
-        super().__init__()
-        self.detector, self.images, self.box_regression = detector, images, box_regression
-        # What proposals show does not change: only which of them are drawn.
-        self.known = [detector.assigned(*pair) for pair in zip(proposals, targets, strict=True)]
-
-    def forward(self, numbers):
-        rows = numbers.flatten().tolist()
-        maps = self.detector._maps([self.images[n] for n in rows])
-        losses = self.detector._losses_of(maps, [self.known[n] for n in rows])
-        return losses if self.box_regression else DetectionLosses(losses[0], losses[1] * 0)
-
-
 def at_least_float32(tensor):
     """Return a tensor of 16 bits in 32, another as it is."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def total_loss(losses, _):
-    """Return the sum of the parts of a loss."""
-    return sum(losses)
-
-
-def fingerprints(images, targets, proposals):
-    """Return a number for each image, ``(N,)``, that differs, very likely, if what it shows does.
-
-    So that a checkpoint knows on what it was trained.
-    """
-    numbers = []
-    for image, target, boxes in zip(images, targets, proposals, strict=True):
-        number = 0
-        for part in (image, target["boxes"], target["labels"], boxes):
-            number = crc32(part.cpu().contiguous().numpy(), number)
-        numbers.append(number)
-    return torch.tensor(numbers)

@@ -18,9 +18,10 @@ from course_lib.detection.batching import (
     same_sizes,
     target_list,
 )
-from course_lib.detection.fast_rcnn import FastRCNN, fingerprints, total_loss
+from course_lib.detection.fast_rcnn import FastRCNN
+from course_lib.detection.learning import fingerprints, fit_by_number
 from course_lib.detection.rpn import RegionProposals
-from course_lib.training import History, choose_device, fit
+from course_lib.training import History, choose_device
 from course_lib.training.device import check_device, exact_convolutions
 from course_lib.training.tensors import borrowed
 
@@ -260,12 +261,13 @@ class FasterRCNN(nn.Module):
         }
         with self.detector.frozen_body(freeze, box_regression):
             if scheme == "joint":
-                return fit(
-                    _Losses(self, images, targets, box_regression),
-                    torch.arange(len(images))[:, None],
-                    fingerprints(images, targets, [target["boxes"][:0] for target in targets]),
+                return fit_by_number(
+                    self,
+                    self._losses_of,
+                    (images, targets),
+                    fingerprints(images, targets),
+                    box_regression=box_regression,
                     epochs=epochs,
-                    loss=total_loss,
                     checkpoint=checkpoint,
                     **options,
                 )
@@ -396,20 +398,6 @@ class FasterRCNN(nn.Module):
         where = f"FasterRCNN.{name}"
         images = image_list(where, images, self.body.input_channels, self.detector.dtype)
         return images, target_list(where, images, targets, self.num_classes)
-
-
-class _Losses(nn.Module):
-    """The losses of images by number: what :func:`course_lib.training.fit` trains."""
-
-    def __init__(self, network, images, targets, box_regression):
-        super().__init__()
-        self.network, self.box_regression = network, box_regression
-        self.data = images, targets
-
-    def forward(self, numbers):
-        rows = numbers.flatten().tolist()
-        losses = self.network._losses_of(*([part[n] for n in rows] for part in self.data))
-        return losses if self.box_regression else losses._replace(regression=losses[3] * 0)
 
 
 def joined(histories):

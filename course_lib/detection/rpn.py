@@ -24,12 +24,12 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.boxes import box_decode, box_encode
-from course_lib.detection.fast_rcnn import fingerprints, in_32_bits, total_loss
+from course_lib.detection.fast_rcnn import in_32_bits
+from course_lib.detection.learning import fingerprints, fit_by_number
 from course_lib.detection.nms import nms
 from course_lib.detection.sampling import sample
 from course_lib.models.parts import draw_weights
 from course_lib.torch_layers import cross_entropy, smooth_l1
-from course_lib.training import fit
 from course_lib.training.device import exact_convolutions
 from course_lib.training.tensors import borrowed
 
@@ -301,17 +301,17 @@ progress, checkpoint
         """
         images, targets = self._training_set("fit", images, targets)
         check_trainable("RegionProposals.fit", images, targets)
-        return fit(
-            _Losses(self, images, targets),
-            torch.arange(len(images))[:, None],
-            fingerprints(images, targets, [target["boxes"][:0] for target in targets]),
+        return fit_by_number(
+            self,
+            self._losses_of,
+            (images, targets),
+            fingerprints(images, targets),
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             momentum=momentum,
             weight_decay=weight_decay,
             schedule=schedule,
-            loss=total_loss,
             seed=seed,
             device=device,
             progress=progress,
@@ -418,15 +418,3 @@ progress, checkpoint
         images = image_list(where, images, self.body.input_channels, self.conv.weight.dtype)
         classes = torch.iinfo(torch.int64).max  # whatever is an object to somebody
         return images, target_list(where, images, targets, classes)
-
-
-class _Losses(nn.Module):
-    """The losses of images by number: what :func:`course_lib.training.fit` trains."""
-
-    def __init__(self, network, images, targets):
-        super().__init__()
-        self.network, self.data = network, (images, targets)
-
-    def forward(self, numbers):
-        rows = numbers.flatten().tolist()
-        return self.network._losses_of(*([part[n] for n in rows] for part in self.data))
