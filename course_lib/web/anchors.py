@@ -13,7 +13,7 @@ from course_lib.web.tables import table
 __all__ = ["anchors_and_labels", "labelled"]
 
 WHERE = "anchors_and_labels"
-PARTS = ("figure", "pixels", "labels", "scene", "chart", "overlap", "anchors")
+PARTS = ("figure", "pixels", "labels", "scene", "table", "chart", "overlap", "anchors")
 PARTS += ("anchors-and-labels",)
 STOPS = 20  # of a threshold, from 0 to 1
 MAX_ANCHORS, MAX_SHAPES, MAX_OBJECTS = 9000, 12, 12

@@ -78,13 +78,13 @@ def once_per_page(html: str) -> str:
 
 
 def _script(part):
-    """One part as a script: its code and, where it has any, the styles for its shadow root.
+    """One part as a script: its code, if any, and the styles for its shadow root, if any.
 
     The styles come first: where the element stands on the page already, as in JupyterLab, the code
     draws it at once. The CDATA marks are comments in HTML; in an EPUB, which is XML, they let the
     code be code.
     """
-    code = _read(f"{part}.js")
+    code = _read(f"{part}.js") if (ELEMENTS / f"{part}.js").is_file() else ""
     if (ELEMENTS / f"{part}.css").is_file():
         sheets = "globalThis.courseStyles"
         sheet = json.dumps(_read(f"{part}.css"))

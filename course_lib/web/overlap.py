@@ -10,7 +10,7 @@ from course_lib.web.tables import number, table
 
 __all__ = ["default_presets", "measures", "overlap_and_distance", "overlaps"]
 
-PARTS = ("figure", "pixels", "labels", "scene", "chart", "overlap", "handles")
+PARTS = ("figure", "pixels", "labels", "scene", "table", "chart", "overlap", "handles")
 PARTS += ("overlap-and-distance",)
 MARGIN = 0.12  # of the longer side: how far a box may leave the picture
 FINE = 100  # pixels of the shorter side, below which a step is half a pixel

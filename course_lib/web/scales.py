@@ -102,7 +102,16 @@ def scales_and_offsets(
     title = f"Windows of {window} pixels, by scale"
     return Figure(
         tag="course-scales-and-offsets",
-        parts=("figure", "pixels", "labels", "choices", "counting", "scene", "scales-and-offsets"),
+        parts=(
+            "figure",
+            "pixels",
+            "labels",
+            "choices",
+            "counting",
+            "scene",
+            "table",
+            "scales-and-offsets",
+        ),
         data={
             "scales": [{"image": list(image), "before": list(before)} for image, before in scales],
             "window": int(window),

@@ -16,7 +16,7 @@ WHERE = "thresholds_and_curve"
 MAX_SCENES, MAX_BOXES = 12, 3000
 STEPS = 100  # of the slider of the scores
 FINE, EXACT = 100, 1_000_000  # parts of a pixel, and of a score, that the page keeps
-PARTS = ("figure", "pixels", "labels", "choices", "scene", "chart", "overlap")
+PARTS = ("figure", "pixels", "labels", "choices", "scene", "table", "chart", "overlap")
 PARTS += ("detections", "thresholds-and-curve")
 PRESETS = {
     "no NMS": {"nms_threshold": 1.0},

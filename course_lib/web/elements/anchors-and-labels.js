@@ -28,7 +28,7 @@ courseFigures.define("course-anchors-and-labels", (course) => {
 
   return class extends Figure {
     label = "Anchors and what they stand for";
-    sheets = ["pixels", "scene", "chart", "anchors-and-labels"];
+    sheets = ["pixels", "scene", "table", "chart", "anchors-and-labels"];
 
     build(data) {
       const { cells: [h, w], names, shapes, stride, truth } = data;

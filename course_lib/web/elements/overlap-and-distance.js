@@ -37,7 +37,7 @@ courseFigures.define("course-overlap-and-distance", (course) => {
 
   return class extends Figure {
     label = "Overlap and distance of two boxes";
-    sheets = ["pixels", "scene", "chart", "handles", "overlap-and-distance"];
+    sheets = ["pixels", "scene", "table", "chart", "handles", "overlap-and-distance"];
 
     build(data) {
       const { scene: { size: [H, W] }, margin, start, truth } = data;

@@ -23,7 +23,7 @@ courseFigures.define("course-scales-and-offsets", (course) => {
 
   return class extends Figure {
     label = "Scales and offsets of a dense evaluation";
-    sheets = ["pixels", "choices", "scene", "scales-and-offsets"];
+    sheets = ["pixels", "choices", "scene", "table", "scales-and-offsets"];
 
     build(data) {
       const { pool, scales } = data;

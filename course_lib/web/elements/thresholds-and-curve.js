@@ -27,7 +27,7 @@ courseFigures.define("course-thresholds-and-curve", (course) => {
 
   return class extends Figure {
     label = "Thresholds of a detector, its boxes and its curve";
-    sheets = ["pixels", "choices", "scene", "chart", "thresholds-and-curve"];
+    sheets = ["pixels", "choices", "scene", "table", "chart", "thresholds-and-curve"];
 
     build(data) {
       Object.assign(this, { data, ...data.start, only: EVERY, scenes: new Map() });
