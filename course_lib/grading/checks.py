@@ -21,7 +21,12 @@ __all__ = [
     "own_code",
 ]
 
-ANSWERS = tuple(f"course_lib.numpy_layers.{name}" for name in ("conv", "pool", "windows"))
+ANSWERS = (
+    *(f"course_lib.numpy_layers.{name}" for name in ("conv", "pool", "roi", "windows")),
+    *(f"course_lib.torch_layers.{name}" for name in ("conv", "pool", "roi", "windows")),
+    *(f"course_lib.detection.{name}" for name in ("boxes", "nms")),
+    *(f"torchvision.ops.{name}" for name in ("boxes", "roi_align", "roi_pool")),
+)
 
 
 def check_close(what, got, expected, *, hint, tolerance=1e-7):
@@ -221,11 +226,11 @@ def check_unchanged(what, array, before):
 
 @contextmanager
 def own_code():
-    """Run a submission's code: without the library's convolution and pooling, and undisturbed.
+    """Run a submission's code: without the library's answers, and undisturbed.
 
-    Inside, a function of ``course_lib.numpy_layers`` that is the answer raises when called, by
-    whatever name the submission knows it: its code is exchanged, at no cost to other calls.
-    Warnings are not shown: they are no mistakes.
+    Inside, a function of the modules `ANSWERS`, of this library and of torchvision, raises when
+    called, by whatever name the submission knows it: its code is exchanged, at no cost to other
+    calls. Warnings are not shown: they are no mistakes.
 
     Raises
     ------
@@ -237,7 +242,9 @@ def own_code():
         thing
         for module in modules
         for thing in vars(module).values()
-        if isinstance(thing, FunctionType) and thing.__module__ == module.__name__
+        if isinstance(thing, FunctionType)
+        and thing.__module__ == module.__name__
+        and not thing.__closure__  # a wrapper, whose code has no like
     ]
     codes = [function.__code__ for function in functions]
     with warnings.catch_warnings():
@@ -254,8 +261,8 @@ def own_code():
 def refuse(*args, **options):
     """Stand in for a function that is not to be called."""
     raise AssertionError(
-        "the library's convolution and pooling are the answer, not a tool: they cannot be called "
-        "here. Write your own"
+        "this function of the library is the answer, not a tool: it cannot be called here. "
+        "Write your own"
     )
 
 

@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from torchvision import ops
 
 from course_lib.autodiff import value_and_grad
+from course_lib.detection import box_iou, nms
 from course_lib.grading import (
     check_answer,
     check_close,
@@ -23,7 +25,9 @@ from course_lib.numpy_layers import (
     conv2d,
     conv2d_forward,
     max_pool2d_forward,
+    roi_pool_forward,
 )
+from course_lib.torch_layers import roi_pool
 
 EXPECTED = np.arange(6.0).reshape(2, 3)
 
@@ -172,6 +176,22 @@ def test_an_answer_of_the_library_is_refused_by_any_name():
         with own_code(), pytest.raises(AssertionError, match="the answer, not a tool"):
             answer()
     np.testing.assert_array_equal(mine(x, weight, bias)[0], before)
+
+
+def test_boxes_and_regions_are_no_tools_either():
+    boxes, index = np.array([[0.0, 0, 2, 2]]), np.array([0])
+    maps, rows = torch.ones(1, 1, 3, 3), torch.tensor([[0.0, 0, 0, 2, 2]])
+    for answer in (
+        lambda: roi_pool_forward(np.ones((1, 1, 3, 3)), boxes, index, (1, 1)),
+        lambda: roi_pool(maps, rows[:, 1:], torch.tensor([0]), (1, 1)),
+        lambda: box_iou(boxes, boxes),
+        lambda: nms(boxes, np.ones(1), 0.5),
+        lambda: ops.roi_pool(maps, rows, (1, 1)),
+        lambda: ops.nms(rows[:, 1:], torch.ones(1), 0.5),
+    ):
+        answer()
+        with own_code(), pytest.raises(AssertionError, match="the answer, not a tool"):
+            answer()
 
 
 def test_the_library_is_back_after_an_error():
