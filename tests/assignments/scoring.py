@@ -66,13 +66,15 @@ def with_answers(notebook, texts):
     return notebook | {"cells": cells}
 
 
-def score(notebook):
+def score(notebook, **given):
     """Run all code cells in order, in a namespace of their own, and return a :class:`Report`.
+
+    `given` are names that are there before: what cells define that were left out.
 
     As in nbgrader, a cell that raises ends there and the next one runs, and a graded cell earns
     its points if it raises nothing.
     """
-    report, namespace = Report(), {"__name__": "__main__"}
+    report, namespace = Report(), given | {"__name__": "__main__"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for cell in notebook["cells"]:
