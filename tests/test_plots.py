@@ -16,7 +16,7 @@ from matplotlib import colors
 from PIL import Image
 
 from course_lib import palette, plots
-from course_lib.plots import Boxed, Grid, Posed, Segmented, Signed, theme
+from course_lib.plots import Boxed, Grid, Oriented, Posed, Segmented, Signed, theme
 from course_lib.plots.charts import power
 from course_lib.plots.segmentations import parts, runs
 
@@ -49,6 +49,9 @@ FIGURES = {  # one of each kind; a new function of plots has its example here
         roles={"training": "prediction"},
     ),
     "filters": lambda: plots.filters(np.linspace(-1, 1, 72).reshape(8, 1, 3, 3)),
+    "glyphs": lambda: plots.glyphs(
+        {"digit": PICTURE, "its edges": Oriented(np.eye(9)[X.astype(int) - 1])}
+    ),
     "images": lambda: plots.images({"digit": X / 9, "its gradient": Signed(X - 5)}),
     "matrix": lambda: plots.matrix(X - 5, role="weight", rows="outputs", columns="pixels"),
     "segmentations": lambda: plots.segmentations(
