@@ -46,6 +46,9 @@ def test_the_wrong_ways_are_wrong_as_told(chapter):
     assert "7" not in said.splitlines()[0]  # never comes out
     lost = chapter.claims()["pull lost by assigning"]["measured"]
     assert lost == (9 - 5) + (8 - 6)
+    alone = chapter.claims()["of it by the first box alone"]["measured"]
+    assert alone == (1 + 3) - 3  # the 8 wins two bins of one region
+    assert "loses pull within a single region" in words(chapter, "roi-wrong-why")
 
 
 def test_the_pull_of_the_text(chapter):
@@ -84,8 +87,12 @@ def test_the_text_states_what_the_claims_enforce(chapter):
     assert "Our gain ends at 13" in words(chapter, "counted-why")
     assert 13 <= claims["limit for digits"]["measured"] < 14
     missed = bounds["ours"]
-    assert missed["at_least"] < 100 / 5 < missed["at_most"]
-    assert "About one in five" in words(chapter, "anchors-why")
+    assert 100 / 5 <= missed["at_least"] < 100 / 4 < missed["at_most"]
+    assert "Nearly one in four" in words(chapter, "anchors-why")
+    inside = claims["anchors wholly in the picture"]["measured"]
+    assert f"here {inside:g} of 768" in words(chapter, "rpn-text")
+    apart = bounds["they are apart by"]["at_most"]
+    assert f"within {apart:g} points" in words(chapter, "faster-why")
     assert claims["proposal network over the body"]["measured"] == pytest.approx(
         256 * (9 * 48 * 48 + 48 * 18) / 5_128_192
     )
