@@ -233,7 +233,7 @@ def test_a_mutant_names_a_section_of_the_assignment():
         (
             "nms-dropped-drop",
             "nms-chain",
-            "kept has shape (1,), expected (2,). A drops B. B is gone",
+            "kept, sorted, has shape (1,), expected (2,). A drops B. B is gone",
         ),
     ],
 )
