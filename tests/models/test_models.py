@@ -11,7 +11,8 @@ from torch import nn
 from course_lib import models
 from course_lib.models import gradient_support, receptive_window, summary
 
-PARTS = {"box_regressor"}  # made for a model, and no model
+# Made for a model, or a part of one: tests/models/test_regions.py has the bodies of detectors.
+PARTS = {"box_regressor", "classifier", "digit_regions"}
 MAKERS = {  # whatever draws its weights from an `rng` is a model
     name: thing
     for name, thing in vars(models).items()
