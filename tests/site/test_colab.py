@@ -73,4 +73,11 @@ def test_the_colab_copy_runs(repository, python, tmp_path, name):
     text = chapter.read_text(encoding="utf-8")
     address = repository.as_uri().replace("file://", "file://localhost", 1)  # pip wants a host
     copy.write_text(colab_copy(text, address, "published"), encoding="utf-8")
-    run(python.with_name("jupyter"), "execute", "--timeout=300", copy.name, cwd=tmp_path)
+    command = python.with_name("jupyter"), "execute", "--timeout=300", copy.name
+    try:
+        run(*command, cwd=tmp_path)
+    except AssertionError as error:
+        # A busy machine kills a kernel now and then, which says nothing of the copy; twice does.
+        if "Kernel died" not in str(error):
+            raise
+        run(*command, cwd=tmp_path)
