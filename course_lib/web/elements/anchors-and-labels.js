@@ -319,10 +319,11 @@ courseFigures.define("course-anchors-and-labels", (course) => {
       const [r, c] = this.cell;
       const kinds = this.of(this.cell);
       const best = kinds.reduce((a, b) => (b.iou > a.iou ? b : a));
+      const whose = best.index < 0 ? "" : ` with ${this.names[best.index]}`;
       const counts = Object.keys(KINDS).map((kind) =>
         [kinds.filter((one) => kindOf(one) === kind).length, KINDS[kind]]).filter(([n]) => n);
       return `Row ${r}, column ${c}: ${counts.map((pair) => pair.join(" ")).join(", ")}; ` +
-        `largest IoU ${short(best.iou)}${best.index < 0 ? "" : ` with ${this.names[best.index]}`}.`;
+        `largest IoU ${short(best.iou)}${whose}.`;
     }
   };
 });
