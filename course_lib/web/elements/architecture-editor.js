@@ -350,7 +350,8 @@ courseFigures.define("course-architecture-editor", ({ counting, Figure, node, sh
       cells.problem.textContent = counted.problem || "";
       row.className = ["columns row", counted.problem && "stuck", counted.waits && "waiting"]
         .filter(Boolean).join(" ");
-      row.setAttribute("aria-label", `${at ? `Layer ${at}: ` : ""}${this.describe(at)}`);
+      const which = at ? `Layer ${at}: ` : "";
+      row.setAttribute("aria-label", `${which}${this.describe(at)}`);
       const isOpen = this.open === layer.id;
       row.setAttribute("aria-expanded", isOpen);
       if (isOpen && !item.panel) {
@@ -498,7 +499,8 @@ courseFigures.define("course-architecture-editor", ({ counting, Figure, node, sh
       if (kind === "pool") {
         return [...size, ["parameters", "none"], ["operations", "no products"], ...seen];
       }
-      const one = `(${k} ${DOT} ${k} ${DOT} ${C}${g > 1 ? ` / ${g}` : ""})`;
+      const shared = g > 1 ? ` / ${g}` : "";
+      const one = `(${k} ${DOT} ${k} ${DOT} ${C}${shared})`;
       const F = exact(layer.filters);
       return [...size,
         ["parameters", `${F} ${DOT} ${one} + ${F} = ${exact(row.parameters)}`],

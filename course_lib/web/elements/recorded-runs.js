@@ -179,7 +179,8 @@ courseFigures.define("course-recorded-runs", (course) => {
         const [median, least, most] = setting.finals[n];
         if (least === null) return;
         const range = least === most ? "" : ` (${scientific(least)} to ${scientific(most)})`;
-        told.push(median === null ? `${name} of the others${range || ` ${scientific(least)}`}`
+        const others = range || ` ${scientific(least)}`;
+        told.push(median === null ? `${name} of the others${others}`
           : `${name} ${scientific(median)}${unit}${range}`);
       });
       return told.join(", ");

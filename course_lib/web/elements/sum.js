@@ -42,7 +42,8 @@ courseFigures.sum = courseFigures.sum || (() => {
   function spoken(name, terms, total) {
     const products = terms.map(({ left, right }) => `${number(left)} times ${number(right)}`);
     const short = terms.length > 0 && terms.length <= MOST_SPOKEN;
-    return `${name} is ${short ? `${products.join(" plus ")}, which is ` : ""}${number(total)}.`;
+    const sum = short ? `${products.join(" plus ")}, which is ` : "";
+    return `${name} is ${sum}${number(total)}.`;
   }
 
   return Object.freeze({ letter, spoken, written });
