@@ -215,6 +215,13 @@ def test_numbers_that_json_lacks_are_refused():
         figure._repr_html_()
 
 
+@pytest.mark.parametrize("path", sorted(ELEMENTS.glob("*.js")), ids=lambda path: path.name)
+def test_no_template_in_a_template_begins_or_ends_with_a_space(path):
+    """The site's scripts are shortened by a program that takes the inner text for code."""
+    inner = re.findall(r"`[^`\n]*\$\{[^}`\n]*`( [^`\n]*|[^`\n]* )`", path.read_text("utf-8"))
+    assert not inner, "give the inner template a name of its own"
+
+
 def test_a_page_carries_each_part_once(show, spoken):
     separate = "\n".join(figure._repr_html_() for figure in FIGURES.values())
     shared = web.once_per_page(separate)
