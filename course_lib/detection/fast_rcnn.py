@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from course_lib.detection.batching import (
-    check_as_many,
     check_trainable,
     image_list,
     padded_batch,
@@ -410,7 +409,6 @@ progress, checkpoint
     def _training_set(self, name, images, targets, proposals):
         where = f"FastRCNN.{name}"
         images = image_list(where, images, self.body.input_channels, self.dtype)
-        check_as_many(where, "targets", targets, images)
         targets = target_list(where, images, targets, self.num_classes)
         return images, targets, self.proposed(where, images, proposals)
 
@@ -418,8 +416,3 @@ progress, checkpoint
 def in_32_bits(values):
     """Return a tensor of 16 bits, as mixed precision makes them, in 32, and others as they are."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def at_least_float32(tensor):
-    """Return a tensor of 16 bits in 32, another as it is."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

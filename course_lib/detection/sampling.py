@@ -82,7 +82,7 @@ def assign(boxes, truth, foreground=0.5, background=(0.0, 0.5)):
     if len(truth):
         iou = box_iou(boxes, truth)
         index = iou.argmax(1)
-        best = iou.max(1) if xp is not torch else iou.amax(1)
+        best = xp.amax(iou, 1)
     else:
         best = boxes[:, 0] * 0
         index = xp.zeros_like(best, dtype=xp.int64)
