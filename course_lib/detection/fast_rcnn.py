@@ -19,7 +19,7 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.grouping import selective_search
-from course_lib.detection.learning import fingerprints, fit_by_number
+from course_lib.detection.learning import fingerprints, fit_by_number, in_32_bits
 from course_lib.detection.pooling import pooling_function
 from course_lib.detection.roi_head import (
     BOX_WEIGHTS,
@@ -411,8 +411,3 @@ progress, checkpoint
         images = image_list(where, images, self.body.input_channels, self.dtype)
         targets = target_list(where, images, targets, self.num_classes)
         return images, targets, self.proposed(where, images, proposals)
-
-
-def in_32_bits(values):
-    """Return a tensor of 16 bits, as mixed precision makes them, in 32, and others as they are."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

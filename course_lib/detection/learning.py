@@ -11,7 +11,7 @@ from torch import nn
 
 from course_lib.training import fit
 
-__all__ = ["fingerprints", "fit_by_number"]
+__all__ = ["fingerprints", "fit_by_number", "in_32_bits"]
 
 
 def fit_by_number(network, losses, data, marks, *, box_regression=True, **options):
@@ -73,3 +73,8 @@ def fingerprints(images, targets, proposals=None):
             number = crc32(part.cpu().contiguous().numpy(), number)
         numbers.append(number)
     return torch.tensor(numbers)
+
+
+def in_32_bits(values):
+    """Return a tensor of 16 bits, as mixed precision makes them, in 32, and others as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -24,8 +24,7 @@ from course_lib.detection.batching import (
     target_list,
 )
 from course_lib.detection.boxes import box_decode, box_encode
-from course_lib.detection.fast_rcnn import in_32_bits
-from course_lib.detection.learning import fingerprints, fit_by_number
+from course_lib.detection.learning import fingerprints, fit_by_number, in_32_bits
 from course_lib.detection.nms import nms
 from course_lib.detection.sampling import sample
 from course_lib.models.parts import draw_weights
