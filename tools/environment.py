@@ -18,7 +18,7 @@ from pathlib import Path
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED = 12  # GB while installing: 6.5 stay, the rest is what pip unpacks on the way
 LOCKED_PLATFORM = ("Linux", "x86_64")
-EXTRAS = "torch,lab,book,dev"
+EXTRAS = "torch,lab,book,grading,dev"
 
 
 class SetupError(Exception):

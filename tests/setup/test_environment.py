@@ -103,4 +103,4 @@ def test_explains_what_pip_says(output, meaning):
 
 def test_other_platforms_resolve_the_ranges(monkeypatch):
     monkeypatch.setattr(environment.platform, "machine", lambda: "arm64")
-    assert environment.requirements(ROOT) == ["-e", f"{ROOT}[torch,lab,book,dev]"]
+    assert environment.requirements(ROOT) == ["-e", f"{ROOT}[torch,lab,book,grading,dev]"]
