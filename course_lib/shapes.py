@@ -2,7 +2,8 @@
 
 The letters of the course: ``N`` images, ``C`` channels in, ``F`` channels out, ``H W`` rows and
 columns, ``KH KW`` kernel, ``SH SW`` stride, ``PH PW`` padding, ``HO WO`` output, ``D`` features,
-``K`` classes, ``R`` boxes, ``P`` pooling bins.
+``K`` classes, ``R`` boxes, ``P`` pooling bins. Of sequences: ``T`` steps, ``H`` units of a state,
+``V`` words, ``E`` numbers of a word, ``L`` places, ``A`` units of an attention.
 
 The checks take arrays of any framework (NumPy, PyTorch): they read `shape`, `ndim` and `dtype`.
 """
@@ -204,6 +205,81 @@ def check_batch_norm(where, x, gamma, beta, mean, var):
         raise ValueError(
             f"{where}: `x` has shape {tuple(x.shape)}, expected at least 2 values per channel in "
             f"training; use a larger batch, or give `mean` and `var`"
+        )
+
+
+def check_rnn(where, x, h, weight_x, weight_h, bias, axes):
+    """Check the arguments of a recurrent layer, or of its step; `axes` are those of `x`.
+
+    Raises
+    ------
+    TypeError
+        If an array does not hold floats, or not all have the same precision.
+    ValueError
+        If the shapes disagree.
+    """
+    state = "h" if axes == "N D" else "h0"
+    named = {"x": (x, axes), state: (h, "N H")}
+    named |= {"weight_x": (weight_x, "H D"), "weight_h": (weight_h, "H H"), "bias": (bias, "H")}
+    check_shapes(where, **named)
+    check_floats(where, **{name: array for name, (array, _) in named.items()})
+
+
+def check_gru(where, x, h, weight_x, weight_h, bias_x, bias_h, axes):
+    """As :func:`check_rnn`, for three gates: weights and biases have 3H rows."""
+    state = "h" if axes == "N D" else "h0"
+    named = {"x": (x, axes), state: (h, "N H")}
+    check_shapes(where, **named)
+    rows = 3 * h.shape[1]
+    named |= {"weight_x": (weight_x, f"{rows} D"), "weight_h": (weight_h, f"{rows} H")}
+    named |= {"bias_x": (bias_x, f"{rows}"), "bias_h": (bias_h, f"{rows}")}
+    check_shapes(where, **named)
+    check_floats(where, **{name: array for name, (array, _) in named.items()})
+
+
+def check_tokens(where, tokens, weight):
+    """Check numbers of words ``(N, T)`` and a table with a row for each word, ``(V, E)``.
+
+    Raises
+    ------
+    TypeError
+        If the tokens are no integers, or the table does not hold floats.
+    ValueError
+        If they have other axes, or a token is no row of the table.
+    """
+    check_shapes(where, tokens=(tokens, "N T"), weight=(weight, "V E"))
+    check_floats(where, weight=weight)
+    if "int" not in dtype_name(tokens.dtype):
+        raise TypeError(f"{where}: `tokens` holds {dtype_name(tokens.dtype)}, expected integers")
+    if 0 in tokens.shape or str(getattr(tokens, "device", "")) == "meta":
+        return
+    low, high = int(tokens.min()), int(tokens.max())
+    if low < 0 or high >= len(weight):
+        raise ValueError(
+            f"{where}: `tokens` go from {low} to {high}, expected 0 .. {len(weight) - 1}, since "
+            f"`weight` has V = {len(weight)} rows"
+        )
+
+
+def check_attention(where, query, keys, values, weight_query, weight_keys, score):
+    """Check the arguments of additive attention.
+
+    Raises
+    ------
+    TypeError
+        If an array does not hold floats, or not all have the same precision.
+    ValueError
+        If the shapes disagree, or there is no place to look at.
+    """
+    named = {"query": (query, "N Q"), "keys": (keys, "N L K"), "values": (values, "N L V")}
+    named |= {"weight_query": (weight_query, "A Q"), "weight_keys": (weight_keys, "A K")}
+    named |= {"score": (score, "A")}
+    check_shapes(where, **named)
+    check_floats(where, **{name: array for name, (array, _) in named.items()})
+    if keys.shape[1] == 0:
+        raise ValueError(
+            f"{where}: `keys` has shape {tuple(keys.shape)}: with L = 0 there is no place to look "
+            f"at"
         )
 
 

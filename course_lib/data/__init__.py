@@ -3,6 +3,7 @@
 Only :func:`voc` reads what has to be downloaded.
 """
 
+from course_lib.data.captions import CaptionedScenes, captioned_scenes
 from course_lib.data.digits import Digits, load_digits
 from course_lib.data.figures import StickFigures, stick_figures
 from course_lib.data.photographs import PHOTOGRAPHS, Photograph, photograph
@@ -15,10 +16,12 @@ __all__ = [
     "PHOTOGRAPHS",
     "VOC",
     "VOC_CLASSES",
+    "CaptionedScenes",
     "Digits",
     "Photograph",
     "Scenes",
     "StickFigures",
+    "captioned_scenes",
     "digit_scenes",
     "load_digits",
     "load_recording",

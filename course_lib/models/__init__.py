@@ -5,6 +5,7 @@ Every model is a :class:`torch.nn.Module` whose parts have names, in the order i
 """
 
 from course_lib.models.alexnet import alexnet, alexnet_small
+from course_lib.models.captioner import Captioner, Reading, caption_body, captioner
 from course_lib.models.conversion import FullyConvolutional, fully_convolutional
 from course_lib.models.efficientnet_lite import (
     efficientnet_lite0,
@@ -54,8 +55,10 @@ from course_lib.models.zfnet import zfnet, zfnet_small
 
 __all__ = [
     "FCN",
+    "Captioner",
     "FullyConvolutional",
     "LayerRow",
+    "Reading",
     "RegionNet",
     "Summary",
     "alexnet",
@@ -63,6 +66,8 @@ __all__ = [
     "auxiliary_cross_entropy",
     "bilinear_kernel",
     "box_regressor",
+    "caption_body",
+    "captioner",
     "classifier",
     "convolution_of",
     "digit_codes",

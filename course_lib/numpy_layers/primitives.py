@@ -43,9 +43,13 @@ from course_lib.numpy_layers.roi import (
 )
 from course_lib.numpy_layers.windows import pad
 from course_lib.shapes import (
+    check_attention,
     check_batch_norm,
     check_floats,
+    check_gru,
+    check_rnn,
     check_shapes,
+    check_tokens,
     conv_geometry,
     pool_geometry,
     transposed_geometry,
@@ -367,3 +371,57 @@ def smooth_l1_slope(predicted, targets, *, beta=1.0):
 def smooth_l1(predicted, targets, *, beta=1.0):
     """Return the output of :func:`smooth_l1_forward`; can be differentiated in both arrays."""
     return smooth_l1_forward(predicted, targets, beta=beta)[0]
+
+
+def embedding(tokens, weight):
+    """Return the output of :func:`embedding_forward`; can be differentiated in `weight`."""
+    check_tokens("embedding", tokens, weight)
+    return weight[tokens]
+
+
+def rnn_step(x, h, weight_x, weight_h, bias):
+    """Return the output of :func:`rnn_step_forward`; can be differentiated in all arguments."""
+    check_rnn("rnn_step", x, h, weight_x, weight_h, bias, axes="N D")
+    return np.tanh(x @ weight_x.T + h @ weight_h.T + bias)
+
+
+def rnn(x, h0, weight_x, weight_h, bias):
+    """Return the output of :func:`rnn_forward`; can be differentiated in all arguments."""
+    check_rnn("rnn", x, h0, weight_x, weight_h, bias, axes="N T D")
+    return unrolled(rnn_step, x, h0, weight_x, weight_h, bias)
+
+
+def gru_step(x, h, weight_x, weight_h, bias_x, bias_h):
+    """Return the output of :func:`gru_step_forward`; can be differentiated in all arguments."""
+    check_gru("gru_step", x, h, weight_x, weight_h, bias_x, bias_h, axes="N D")
+    H = h.shape[1]
+    from_x, from_h = x @ weight_x.T + bias_x, h @ weight_h.T + bias_h
+    gates = sigmoid(from_x[:, : 2 * H] + from_h[:, : 2 * H])
+    r, z = gates[:, :H], gates[:, H:]
+    candidate = np.tanh(from_x[:, 2 * H :] + r * from_h[:, 2 * H :])
+    return (1 - z) * candidate + z * h
+
+
+def gru(x, h0, weight_x, weight_h, bias_x, bias_h):
+    """Return the output of :func:`gru_forward`; can be differentiated in all arguments."""
+    check_gru("gru", x, h0, weight_x, weight_h, bias_x, bias_h, axes="N T D")
+    return unrolled(gru_step, x, h0, weight_x, weight_h, bias_x, bias_h)
+
+
+def unrolled(step, x, state, *weights):
+    """Return the states ``(N, T, H)`` of so many steps in a row."""
+    states = []
+    for t in range(x.shape[1]):
+        state = step(x[:, t], state, *weights)
+        states.append(state)
+    return np.stack(states, axis=1) if states else np.zeros((len(x), 0, state.shape[1]), x.dtype)
+
+
+def attention(query, keys, values, weight_query, weight_keys, score):
+    """Return the context of :func:`attention_forward`; can be differentiated in all arguments."""
+    check_attention("attention", query, keys, values, weight_query, weight_keys, score)
+    hidden = np.tanh((query @ weight_query.T)[:, None] + keys @ weight_keys.T)
+    scores = hidden @ score
+    e = np.exp(scores - np.max(plain(scores), axis=1, keepdims=True))
+    weights = e / np.sum(e, axis=1, keepdims=True)
+    return np.sum(weights[:, :, None] * values, axis=1)

@@ -19,6 +19,7 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
         *("models", "torch_layers", "training", "shapes"),
         *("numpy", "torch", "sklearn", "skimage"),
     },
+    "captioning": {"models", "torch_layers", "training", "shapes", "numpy", "torch"},
     "data": {"numpy", "sklearn", "skimage", "torchvision"},
     "training": {"numpy", "torch", "tqdm"},
     "plots": {"palette", "numpy", "matplotlib", "IPython"},
@@ -67,7 +68,13 @@ def test_a_relative_import_upwards_is_seen():
     assert set(imports(tree, path)) == {"plots", "web", "shapes"}
 
 
-LIGHT = ["course_lib", "course_lib.numpy_layers", "course_lib.web", "course_lib.claims"]
+LIGHT = [
+    "course_lib",
+    "course_lib.numpy_layers",
+    "course_lib.captioning",
+    "course_lib.web",
+    "course_lib.claims",
+]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -11,8 +11,12 @@ from torch import nn
 from course_lib import models
 from course_lib.models import gradient_support, receptive_window, summary
 
-# Made for a model, or a part of one: tests/models/test_regions.py has the bodies of detectors.
-PARTS = {"box_regressor", "classifier", "digit_regions"}
+# Made for a model, or a part of one: tests/models/test_regions.py and
+# test_captioner.py have the bodies of detectors and captioners.
+PARTS = {
+    *("box_regressor", "classifier", "digit_regions"),
+    *("Captioner", "caption_body", "captioner"),
+}
 MAKERS = {  # whatever draws its weights from an `rng` is a model
     name: thing
     for name, thing in vars(models).items()

@@ -30,6 +30,10 @@ CASES = {  # function: shapes of its arrays, and its options
     "batch_norm": ([(2, 3, 4, 5), (3,), (3,)], {"eps": 0.1}),
     "cross_entropy": ([(4, 3)], {"labels": [0, 2, 1, 1]}),
     "smooth_l1": ([(4, 3), (4, 3)], {"beta": 0.7}),
+    "rnn_step": ([(3, 4), (3, 2), (2, 4), (2, 2), (2,)], {}),
+    "rnn": ([(3, 5, 4), (3, 2), (2, 4), (2, 2), (2,)], {}),
+    "gru_step": ([(3, 4), (3, 2), (6, 4), (6, 2), (6,), (6,)], {}),
+    "gru": ([(3, 5, 4), (3, 2), (6, 4), (6, 2), (6,), (6,)], {}),
     "roi_pool": ([(2, 3, 9, 8)], ROIS | {"output_size": (2, 3), "spatial_scale": 0.5}),
     "roi_align": ([(2, 3, 9, 8)], ROIS | {"output_size": 2, "sampling_ratio": 0}),
 }
@@ -48,9 +52,12 @@ LAYERS = {  # class: its arguments, and the shape of an input
     "Sigmoid": ((), {}, (2, 3)),
     "Tanh": ((), {}, (2, 3)),
     "BatchNorm": ((3,), {"momentum": 0.3}, (2, 3, 4, 5)),
+    "RNN": ((4, 3), {}, (2, 5, 4)),
+    "GRU": ((4, 3), {}, (2, 5, 4)),
     "RoIPool": (((2, 3),), {"spatial_scale": 0.5}, (2, 3, 9, 8)),
     "RoIAlign": ((2,), {"spatial_scale": 0.5, "sampling_ratio": 3}, (2, 3, 9, 8)),
 }
+OF_SENTENCES = {"embedding", "attention", "Embedding", "Attention"}  # test_recurrent_twins.py
 OF_BOXES = {"RoIPool", "RoIAlign"}  # layers that take boxes, and the images that these lie in
 INITIALIZERS = {"he_normal", "normal", "xavier_normal"}
 NUMPY_ONLY = {"Sequential", "SGD", "Adam"}  # torch.nn and torch.optim have them
@@ -83,13 +90,15 @@ def layer_pair(name, rng):
 
 
 def test_every_layer_has_a_twin_and_a_case():
-    names = set(numpy_layers.__all__)
+    names = set(numpy_layers.__all__) - OF_SENTENCES
     functions = {n.removesuffix("_forward") for n in names if n.endswith("_forward")}
+    functions -= OF_SENTENCES
     assert functions == CASES.keys()
     assert {f"{n}_backward" for n in functions} < names
     classes = {n for n in names if n[0].isupper()}
     assert classes - NUMPY_ONLY == LAYERS.keys()
-    assert set(torch_layers.__all__) == functions | INITIALIZERS | classes - NUMPY_ONLY
+    twins = functions | INITIALIZERS | classes - NUMPY_ONLY
+    assert set(torch_layers.__all__) == twins | OF_SENTENCES
 
 
 def test_the_twins_live_in_files_of_the_same_names():
