@@ -1,6 +1,16 @@
 """The book's Sphinx extensions, each in a file of its own; ``book.ext`` loads them all."""
 
-PARTS = ("freshness", "outcomes", "numbering", "folding", "figures", "pages")
+PARTS = (
+    "freshness",
+    "outcomes",
+    "numbering",
+    "folding",
+    "figures",
+    "pages",
+    "places",
+    "slides",
+    "claims",
+)
 
 
 def setup(app):
