@@ -46,7 +46,7 @@ def test_the_judge_keeps_its_own_names(sandbox):
 
 
 def test_a_submission_sees_no_check(sandbox):
-    spy = "import sys, gc\nfound = [f for f in gc.get_objects() if 'ses' + 'ame' in repr(f)[:200]]"
+    spy = "import sys, gc\nfound = [f for f in gc.get_objects() if ''.join(['ses', 'ame']) in repr(f)[:200]]"
     (_, graded, _, seen), _ = run(
         sandbox,
         ("student", "def f(x):\n    return x"),
