@@ -9,12 +9,13 @@ import ast
 import builtins
 import symtable
 
+import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbgrader.utils import is_grade, is_locked
 
 from course_lib.grading.sandbox import Cell
 
-__all__ = ["cells_of", "kind_of", "names_from_students"]
+__all__ = ["cells_of", "code_cells", "imported", "kind_of", "names_from_students"]
 
 
 def kind_of(cell):
@@ -56,6 +57,25 @@ def cells_of(notebook, *, seconds, names=None):
         )
         for number, cell in enumerate(code_cells(notebook), 1)
     )
+
+
+def imported(paths):
+    """Return the modules that the locked cells of notebooks import, for a sandbox to preload."""
+    found = {"numpy", "course_lib.grading.checks"}
+    for path in paths:
+        for cell in code_cells(nbformat.read(path, as_version=4)):
+            if kind_of(cell) == "student":
+                continue
+            try:
+                tree = ast.parse(TransformerManager().transform_cell(cell.source))
+            except SyntaxError:
+                continue
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module)
+    return tuple(sorted(found))
 
 
 def names_from_students(notebook):

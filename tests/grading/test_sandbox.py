@@ -5,10 +5,10 @@ import pytest
 from course_lib.grading.sandbox import Cell, Job
 
 
-def run(sandbox, *cells, **more):
-    """Run ``(kind, source[, names])`` in order; return the outcomes as a list."""
+def run(sandbox, *cells, seconds=5, **more):
+    """Run ``(kind, source[, names])`` in order; return the outcomes as a list, and the Run."""
     made = tuple(
-        Cell(number, source, kind, 5, tuple(*names))
+        Cell(number, source, kind, seconds, tuple(*names))
         for number, (kind, source, *names) in enumerate(cells, 1)
     )
     ran = sandbox.run(Job(made, **more))
@@ -46,13 +46,15 @@ def test_the_judge_keeps_its_own_names(sandbox):
 
 
 def test_a_submission_sees_no_check(sandbox):
-    spy = "import sys, gc\nfound = [f for f in gc.get_objects() if ''.join(['ses', 'ame']) in repr(f)[:200]]"
+    word = "''.join(['ses', 'ame'])"  # the spy must not find itself
+    spy = f"import gc\nfound = [thing for thing in gc.get_objects() if {word} in repr(thing)[:200]]"
     (_, graded, _, seen), _ = run(
         sandbox,
         ("student", "def f(x):\n    return x"),
         ("graded", "secret = 'ses' + 'ame'\nassert f(1) == 1", ["f"]),
         ("student", spy),
         ("student", "print(len(found), 'secret' in globals())"),
+        seconds=60,
     )
     assert errors(graded) == []
     assert text(seen) == "0 False\n"

@@ -43,11 +43,11 @@ class ControlGroup:
                 (folder / file).write_text(value)
                 self.folders.append(folder)
 
-    def enter(self):
-        """Put this process into the group."""
+    def take(self, process):
+        """Put a process into the group, and all that it will start."""
         for folder in self.folders:
             with contextlib.suppress(OSError):
-                (folder / "cgroup.procs").write_text(str(os.getpid()))
+                (folder / "cgroup.procs").write_text(str(process))
 
     def remove(self):
         """Remove the group; its processes have ended, or are about to."""

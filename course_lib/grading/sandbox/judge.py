@@ -64,7 +64,7 @@ def run(cells, supervisor, submission, job):
             if kind != "student":
                 supervisor.send({"cell": number, **court.judge(cell)})
         except Lost as loss:
-            supervisor.send({"lost": number, "reason": str(loss)})
+            supervisor.send({"lost": number, "reason": str(loss), "late": loss.late})
             return
     supervisor.send({"done": True, "opaque": sorted(court.seen), "libraries": court.libraries})
 

@@ -13,6 +13,7 @@ import weakref
 
 import numpy as np
 
+from course_lib.grading.sandbox.cells import CellTimeout
 from course_lib.grading.sandbox.values import decode, encode, raw
 from course_lib.grading.sandbox.wire import ChannelClosed, MalformedFrame
 
@@ -40,7 +41,12 @@ MAX_MESSAGE = 4000  # characters of an error
 
 
 class Lost(BaseException):
-    """The other side ended, or does not keep to the protocol; no `except Exception` catches it."""
+    """The other side ended, or does not keep to the protocol; no `except Exception` catches it.
+
+    `late` says that it did not answer in time.
+    """
+
+    late = False
 
 
 class OpaqueValueError(TypeError):
@@ -215,6 +221,10 @@ class Link:
             return self.channel.receive()
         except (ChannelClosed, MalformedFrame) as error:
             raise self.end(str(error)) from error
+        except CellTimeout:
+            lost = self.end("no answer in time")
+            lost.late = True
+            raise lost from None
 
 
 class Borrower(Link):

@@ -61,7 +61,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run; `files` lie beside it, name to bytes.
+    """A notebook to run.
+
+    `files` lie beside it for everybody, `own_files` for the submission only; name to bytes.
 
     `opaque` lists where an object of the submission may stand, `libraries` what a name means that
     the reference imports; while the reference is recorded, `opaque` is None.
@@ -69,6 +71,7 @@ class Job:
 
     cells: tuple[Cell, ...]
     files: dict[str, bytes] = field(default_factory=dict)
+    own_files: dict[str, bytes] = field(default_factory=dict)
     opaque: tuple[str, ...] | None = None
     libraries: dict = field(default_factory=dict)
 
@@ -123,9 +126,9 @@ class Sandbox:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self.complaints,
-            preexec_fn=self.group.enter,
             env={"PATH": "/usr/bin:/bin"},
         )
+        self.group.take(self.process.pid)  # before it is told what to import
         theirs.close()
         self.control.settimeout(START_SECONDS)
         filter_file = os.memfd_create("filter")
@@ -283,9 +286,8 @@ class Attempt:
             )
             for end in (judges, students, one, other):
                 end.close()
-            files = {name: data.hex() for name, data in self.job.files.items()}
-            self._tell(judge, {"files": files, **self._as_json()})
-            self._tell(student, {"files": files})
+            self._tell(judge, {"files": _hex(self.job.files), **self._as_json()})
+            self._tell(student, {"files": _hex(self.job.own_files | self.job.files)})
             self._follow({judge: "judge", student: "submission"})
         except SandboxError:
             self.running = None
@@ -351,8 +353,9 @@ class Attempt:
                 self.deadline = time.monotonic() + self.cells[number].seconds + GRACE
             case {"cell": int(number), "outputs": list(outputs), **more}, _:
                 self._keep(number, outputs, more, role)
-            case {"lost": int(number), "reason": str(reason)}, "judge":
+            case {"lost": int(number), "reason": str(reason), "late": late}, "judge":
                 self.running, self.reason = number, reason
+                self.state = "timeout" if late else "died"
                 return True
             case {"done": True, "opaque": opaque, "libraries": libraries}, "judge":
                 self.state, self.running = "done", None
@@ -372,6 +375,10 @@ class Attempt:
             float(seconds) if type(seconds) in (int, float) else 0.0,
             more.get("sketches", []) if role == "judge" else [],
         )
+
+
+def _hex(files):
+    return {name: data.hex() for name, data in files.items()}
 
 
 def frames(buffer):
