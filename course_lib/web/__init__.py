@@ -6,6 +6,8 @@ A page with several of them can carry the shared scripts once: :func:`once_per_p
 
 from course_lib.web.anchors import anchors_and_labels
 from course_lib.web.architecture import architecture_editor
+from course_lib.web.beam_search import beam_search
+from course_lib.web.caption_attention import caption_attention
 from course_lib.web.convolution import backward_stepper, convolution_explorer
 from course_lib.web.cost_map import cost_map
 from course_lib.web.figure import Figure, once_per_page
@@ -22,6 +24,7 @@ from course_lib.web.step_size import step_size
 from course_lib.web.sweep import sweep
 from course_lib.web.thresholds import thresholds_and_curve
 from course_lib.web.through_layers import signal_through_layers
+from course_lib.web.unrolled_net import unrolled_net
 from course_lib.web.windows import window_and_box
 
 __all__ = [
@@ -30,6 +33,8 @@ __all__ = [
     "architecture_editor",
     "backward_pass",
     "backward_stepper",
+    "beam_search",
+    "caption_attention",
     "convolution_explorer",
     "cost_map",
     "inception_widths",
@@ -45,5 +50,6 @@ __all__ = [
     "step_size",
     "sweep",
     "thresholds_and_curve",
+    "unrolled_net",
     "window_and_box",
 ]

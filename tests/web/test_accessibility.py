@@ -228,6 +228,44 @@ def anchors_and_labels(show, grid, **page_options):
     yield page
 
 
+def beam_search(show, grid, **page_options):
+    first = {"parent": 0, "tokens": [0], "log_probability": -0.5, "finished": False, "kept": True}
+    cut = first | {"tokens": [1], "log_probability": -0.7, "finished": True, "kept": False}
+    found = {1: [[first, cut]], 2: [[first, cut | {"kept": True}]]}
+    page = show(web.beam_search(found, ["word", "end"]), **page_options)
+    yield page
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="end: ").click()
+    yield page
+    page.get_by_label("beam width").fill("1")
+    page.get_by_role("button", name="word: ").press("ArrowRight")
+    yield page
+
+
+def caption_attention(show, grid, **page_options):
+    maps = np.full((2, 2, 2), 0.25)
+    given = {"boxes": [[[0, 0, 20, 30], [30, 30, 60, 60]]] * 2, "probabilities": [[0.5, 1]] * 2}
+    figure = web.caption_attention([np.eye(64)] * 2, ["a two"] * 2, [maps] * 2, **given)
+    page = show(figure, **page_options)
+    yield page
+    page.get_by_role("checkbox").check()
+    page.get_by_label("scene 2").check()
+    page.get_by_label("two", exact=True).check()
+    page.locator("summary").click()
+    yield page
+
+
+def unrolled_net(show, grid, **page_options):
+    page = show(web.unrolled_net([1, -0.5, 0.2]), **page_options)
+    yield page
+    page.locator("summary").click()
+    page.get_by_role("button", name="Next").click()
+    yield page
+    page.get_by_label("step", exact=True).fill("6")
+    page.get_by_label("w_x", exact=True).check()
+    yield page
+
+
 FIGURES = [
     explorer,
     stepper,
@@ -248,6 +286,9 @@ FIGURES = [
     thresholds_and_curve,
     roi_bins,
     anchors_and_labels,
+    beam_search,
+    caption_attention,
+    unrolled_net,
 ]
 
 

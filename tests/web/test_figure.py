@@ -27,6 +27,10 @@ RECORDED = {"curve": "loss", "curve_name": "loss", "finals": {"error": None}}
 OBJECTS = {"boxes": [[10, 10, 30, 30], [40, 40, 60, 60]], "labels": [0, 1]}
 FOUND = OBJECTS | {"boxes": [[10, 10, 30, 30], [11, 10, 30, 30]], "labels": [0, 0]}
 FOUND |= {"scores": [0.9, 0.8]}
+FIRST = {"parent": 0, "tokens": [0], "log_probability": -0.5, "finished": False, "kept": True}
+LAST = FIRST | {"tokens": [0, 0], "log_probability": -1.5}
+OTHER = FIRST | {"tokens": [1], "log_probability": -1.0, "finished": True}
+OTHERS = OTHER | {"parent": 1}
 FIGURES = {
     "explorer": web.convolution_explorer(X, K, dy=DY),
     "stepper": web.backward_stepper(X, K, DY),
@@ -61,6 +65,11 @@ FIGURES = {
     "anchors": web.anchors_and_labels(
         np.eye(64), [[10, 8, 30, 40]], stride=8, sizes=(16, 32), ratios=(1, 2)
     ),
+    "beam": web.beam_search({1: [[FIRST], [LAST]], 2: [[FIRST, OTHER], [OTHERS, LAST]]}, "ab"),
+    "attention": web.caption_attention(
+        [np.eye(8)], ["a two"], [np.full((2, 2, 2), 0.25)], boxes=[[[0, 0, 4, 6]]]
+    ),
+    "unrolled": web.unrolled_net([1, -0.5], weight_h=0.5),
 }
 WIDE = trace(lambda *x: np.sin(sum(x)) * sum(x), *np.arange(9.0))
 SIZES = [2**n for n in range(8)]
@@ -157,6 +166,32 @@ LARGEST = FIGURES | {
         sizes=(128.5, 256.25, 512.125),
         ratios=(0.33, 0.5, 1, 2),
         names=[f"an object with a long name, number {n}" for n in range(12)],
+    ),
+    "beam": web.beam_search(
+        {
+            w: [
+                [
+                    {"parent": 0, "tokens": [0] * n, "log_probability": -12.3 * n}
+                    | {"finished": False, "score": -1234.5, "kept": k < w}
+                    for k in range(10)
+                ]
+                for n in range(1, 17)
+            ]
+            for w in range(1, 7)
+        },
+        ["Donaudampfschifffahrt"],
+        width=6,
+    ),
+    "attention": web.caption_attention(
+        [np.zeros((400, 100))] * 6,
+        [["Donaudampfschifffahrt"] * 16] * 6,
+        [np.full((16, 16, 16), 1 / 256)] * 6,
+        boxes=[[[0, 0, 100, 400]] * 4] * 6,
+        names=[["an object with a long name"] * 4] * 6,
+        probabilities=[np.ones(16)] * 6,
+    ),
+    "unrolled": web.unrolled_net(
+        [-2.345] * 6, h0=-0.987, weight_x=-1.234, weight_h=-2.9, bias=-1.234, loss="every"
     ),
 }
 each_figure = pytest.mark.parametrize("name", FIGURES)
@@ -304,6 +339,9 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
         "roi": "dy = [[10, 20], [30, 40]]",
         "anchors": "without those across the border\t1\t12\t87\t156\t0",
+        "beam": "2\ta a\t\N{MINUS SIGN}1.50\tkept",
+        "attention": "two\t75%\t25%\t0, 0",
+        "unrolled": "dw_h = ",
         "thresholds": "no NMS\t1\t1\t0\t1\t0.50\t0.50\t0.500\t0.545",
     }
     assert worked[name] in text
@@ -408,6 +446,9 @@ def test_the_focus_can_be_seen(show, name, theme):
             "thresholds": {"INPUT", "SELECT", "BUTTON"},
             "roi": {"INPUT", "DIV", "TD"},
             "anchors": {"INPUT", "DIV"},
+            "beam": {"INPUT", "BUTTON"},
+            "attention": {"INPUT", "SUMMARY"},
+            "unrolled": {"INPUT", "BUTTON", "SUMMARY"},
         }[name]
     )
 
