@@ -14,7 +14,7 @@ from markupsafe import escape
 from sphinx.util import logging
 
 from book import colab
-from book.ext import code
+from book.ext import code, sources
 from book.ext.lean import (
     share_styles,
     shorten_katex,
@@ -27,7 +27,9 @@ from course_lib import palette
 from course_lib.web import once_per_page
 
 THEME = Path(__file__).parents[1] / "theme"
-STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css")
+REFERENCE_STYLE = "_static/reference.css"
+STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css", REFERENCE_STYLE)
+OF_REFERENCE = re.compile(r'<dl class="py |class="(?:source|twins)"|<dl class="[^"]*rooms')
 # What KaTeX makes of a formula that it cannot read, and of a macro that it does not know.
 NOT_TEX = re.compile(r'class="katex-error" title="([^"]*)"|style="color:#cc0000;?">([^<]*)<')
 DESCRIPTION_LENGTH = 160  # characters; search engines cut there
@@ -81,6 +83,7 @@ def write_generated(app):
     (folder / "colours.css").write_text(colours, encoding="utf-8")
     app.config.html_static_path.append(str(folder))
     app.add_css_file("colours.css")
+    app.add_css_file("reference.css")
 
 
 def complete_page(app, pagename, templatename, context, doctree):
@@ -98,7 +101,9 @@ def complete_page(app, pagename, templatename, context, doctree):
     context["css_files"] = [
         style
         for style in context["css_files"]
-        if style.filename in STYLES and ("katex" not in style.filename or 'class="katex"' in body)
+        if style.filename in STYLES
+        and ("katex" not in style.filename or 'class="katex"' in body)
+        and (style.filename != REFERENCE_STYLE or OF_REFERENCE.search(body))
     ]
     if doctree and 'name="description"' not in context["metatags"]:
         context["metatags"] += f'<meta name="description" content="{escape(description(doctree))}">'
@@ -152,7 +157,7 @@ def finish_site(app, exception):
     site = Path(app.outdir)
     shutil.copy(site / f"{app.config.root_doc}.html", site / "index.html")
     current = {site / f"{name}.html" for name in {*app.env.found_docs, "search", "index"}}
-    for page in set(site.rglob("*.html")) - current:
+    for page in {*site.rglob("*.html")} - current - {*sources.existing(app)}:
         page.unlink()
 
 
