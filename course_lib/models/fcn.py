@@ -351,7 +351,7 @@ def fill_bilinear(layer):
 def bilinear_kernel(factor):
     """Return the kernel ``(2 factor, 2 factor)`` that interpolates when it is spread by `factor`.
 
-    ``1 - |u - c| / factor`` along each axis, with the centre ``c = factor - 1/2``: a tent as wide
+    ``1 - |a - c| / factor`` along each axis, with the centre ``c = factor - 1/2``: a tent as wide
     as the distance of two neighbours on either side, so that all tents add up to 1 everywhere.
 
     Examples

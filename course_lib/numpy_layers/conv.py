@@ -22,7 +22,7 @@ from course_lib.shapes import (
 def conv2d_forward(x, weight, bias, *, stride=1, padding=0):
     r"""Cross-correlate a batch of images with a bank of filters.
 
-    .. math:: y_{n f i j} = b_f + \sum_{c u v} w_{f c u v}\, x_{n, c, s i + u, s j + v}
+    .. math:: y_{n f i j} = b_f + \sum_{d a b} w_{f d a b}\, x_{n, d, s i + a, s j + b}
 
     with `x` zero-padded by `padding` pixels on each side. The windows are the columns of a matrix
     and the kernels the rows of another ("im2col"), and their product is the output, block by block.
@@ -72,12 +72,12 @@ def conv2d_backward(dy, cache):
     r"""Pull the gradient of the loss back through :func:`conv2d_forward`.
 
     .. math::
-        \bar w_{f c u v} &= \sum_{n i j} \bar y_{n f i j}\, x_{n, c, s i + u, s j + v} \\
-        \bar x_{n c r q} &= \sum_{f i j u v} \bar y_{n f i j}\, w_{f c u v}
-            \quad\text{over } s i + u = r,\ s j + v = q \\
+        \bar w_{f d a b} &= \sum_{n i j} \bar y_{n f i j}\, x_{n, d, s i + a, s j + b} \\
+        \bar x_{n d r c} &= \sum_{f i j a b} \bar y_{n f i j}\, w_{f d a b}
+            \quad\text{over } s i + a = r,\ s j + b = c \\
         \bar b_f &= \sum_{n i j} \bar y_{n f i j}
 
-    with the pixels r, q counted in the padded image. In matrices: the gradient of the kernels is
+    with the pixels r, c counted in the padded image. In matrices: the gradient of the kernels is
     `dy` times the transposed columns; that of the columns is the transposed kernels times `dy`,
     and each of its numbers is added to the pixel that it was read from.
 
@@ -126,10 +126,10 @@ def gradient_of_kernels(dy, x, weight, geometry):
 def conv_transpose2d_forward(x, weight, bias, *, stride=1, padding=0, output_padding=0):
     r"""Go through a convolution backwards: every pixel of `x` adds its kernel to the output.
 
-    .. math:: y_{n f r q} = b_f + \sum_{c i j u v} x_{n c i j}\, w_{c f u v}
-        \quad\text{over } s i + u = r,\ s j + v = q
+    .. math:: y_{n f r c} = b_f + \sum_{d i j a b} x_{n d i j}\, w_{d f a b}
+        \quad\text{over } s i + a = r,\ s j + b = c
 
-    with r, q counted before `padding` pixels are cut off each side. Without a bias it is the ``dx``
+    with r, c counted before `padding` pixels are cut off each side. Without a bias it is the ``dx``
     of :func:`conv2d_backward` for the pulls `x`. It is the transpose of a convolution as a matrix,
     not its inverse; the name "deconvolution" promises too much.
 

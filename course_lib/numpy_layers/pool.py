@@ -9,7 +9,7 @@ from course_lib.shapes import check_floats, check_gradient, check_shapes, pool_g
 def max_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     r"""Take the maximum over each window.
 
-    .. math:: y_{n c i j} = \max_{u v} x_{n, c, s i + u, s j + v}
+    .. math:: y_{n d i j} = \max_{a b} x_{n, d, s i + a, s j + b}
 
     with `x` padded by ``-inf``, so that the padding never wins. Of equal maxima in a window the
     first one counts, row by row, as in PyTorch: it alone gets the gradient.
@@ -88,7 +88,7 @@ def max_pool2d_backward(dy, cache):
 def avg_pool2d_forward(x, kernel_size, *, stride=None, padding=0):
     r"""Take the mean over each window.
 
-    .. math:: y_{n c i j} = \frac{1}{KH\,KW} \sum_{u v} x_{n, c, s i + u, s j + v}
+    .. math:: y_{n d i j} = \frac{1}{KH\,KW} \sum_{a b} x_{n, d, s i + a, s j + b}
 
     with `x` zero-padded. The padding counts: every window is divided by ``KH * KW``, as in
     PyTorch with its default ``count_include_pad=True``.

@@ -1,6 +1,6 @@
 """Sliding windows and their adjoint: the one idea under convolution and pooling.
 
-A window sees ``KH * KW`` pixels. Looked at from the other side, one place ``(u, v)`` of the window
+A window sees ``KH * KW`` pixels. Looked at from the other side, one place ``(a, b)`` of the window
 sees, over all windows at once, a strided slice of the image. All functions here are slices of that
 kind, read from the image or added back into it. They take big batches apart, so that a block of
 columns stays in the processor's cache and never fills the memory.
@@ -27,9 +27,9 @@ def windows_adjoint(g, x_pad, geometry):
     """
     SH, SW = geometry.stride
     *_, KH, KW, HO, WO = g.shape
-    for u in range(KH):
-        for v in range(KW):
-            x_pad[:, :, u : u + SH * HO : SH, v : v + SW * WO : SW] += g[:, :, u, v]
+    for a in range(KH):
+        for b in range(KW):
+            x_pad[:, :, a : a + SH * HO : SH, b : b + SW * WO : SW] += g[:, :, a, b]
 
 
 def columns(x, geometry):

@@ -23,10 +23,10 @@ CONV = {  # the mistake: (module, the right line, the wrong one)
     ),
     "dy not dilated": (
         windows,
-        "u : u + SH * HO : SH, v : v + SW * WO : SW] += g",
-        "u : u + HO, v : v + WO] += g",
+        "a : a + SH * HO : SH, b : b + SW * WO : SW] += g",
+        "a : a + HO, b : b + WO] += g",
     ),
-    "assigned where windows overlap": (windows, "+= g[:, :, u, v]", "= g[:, :, u, v]"),
+    "assigned where windows overlap": (windows, "+= g[:, :, a, b]", "= g[:, :, a, b]"),
     "padding not cropped off dx": (
         windows,
         "dx[images] = crop(dx_pad, padding)",
