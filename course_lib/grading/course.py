@@ -5,6 +5,7 @@ Everything is read from ``nbgrader_config.py`` in the folder of the course, as n
 
 import logging
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nbgrader.apps import NbGrader
 
 __all__ = ["Course", "CourseError"]
 
+MISTAKES = "mistakes"
 PRIVATE = ".grading"  # contracts, results, states: the instructor's alone
 
 
@@ -32,6 +34,7 @@ class Course:
     """
 
     def __init__(self, root=".", db_url=None):
+        _find_commands()
         root = Path(root).resolve()
         before = Path.cwd()
         os.chdir(root)  # nbgrader looks for its configuration where it is started
@@ -60,6 +63,10 @@ class Course:
         directory = getattr(self.directory, f"{step}_directory")
         return Path(self.directory.format_path(directory, student, assignment))
 
+    def mistakes(self, assignment):
+        """Return the folder of the known mistakes of an assignment, which need not be there."""
+        return self.root / MISTAKES / assignment
+
     def notebooks(self, step, assignment, student="."):
         """Return the notebooks in such a folder, sorted."""
         return sorted(self.folder(step, assignment, student).glob("*.ipynb"))
@@ -80,3 +87,10 @@ class Course:
         """Open the gradebook; it is closed at the end of the block."""
         with Gradebook(self.directory.db_url, self.directory.course_id) as gradebook:
             yield gradebook
+
+
+def _find_commands():
+    """Put the folder of this Python on the PATH, where nbgrader looks for `alembic`."""
+    folder = str(Path(sys.executable).parent)
+    if folder not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", "")])
