@@ -181,7 +181,7 @@ def check_rois(where, x, boxes, image_index, output_size, sampling_ratio=0):
 
 
 def check_batch_norm(where, x, gamma, beta, mean, var):
-    """Check the arguments of a batch normalization; `mean` and `var` are None in training.
+    """Check the arguments of a batch normalisation; `mean` and `var` are None in training.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Localization as regression: a classifier, and beside it a head that says where the object is.
 
-Boxes of a localizer are in units of the image: x in widths and y in heights, from 0 to 1, so that
+Boxes of a localiser are in units of the image: x in widths and y in heights, from 0 to 1, so that
 a network need not know how many pixels the image has.
 """
 
@@ -56,7 +56,7 @@ def localizer(
     classifier : torch.nn.Module
         With the parts `features` and `classifier`, as most networks of :mod:`course_lib.models`
         have; or a residual network, which ends in a `head`. It is copied: what happens to the
-        localizer does not happen to it.
+        localiser does not happen to it.
     attach : {"convolutions", "fully_connected"}
         Whether the head reads the last maps, as in OverFeat and VGG, or the vector that the last
         fully connected layer reads, as in DeepPose.
@@ -187,7 +187,7 @@ class Localizer(nn.Module):
         """Let only the regression head learn from now on, or everything again; return self.
 
         The weights of the body and of the classifier get no gradient; and they stay in evaluation
-        mode even while the localizer trains: nothing is dropped out, and batch normalization
+        mode even while the localiser trains: nothing is dropped out, and batch normalisation
         neither uses the statistics of a batch nor updates its own.
         """
         self.frozen = frozen
@@ -250,7 +250,7 @@ class Localizer(nn.Module):
 
 
 class Reader(nn.Module):
-    """A localizer up to what its regression head reads."""
+    """A localiser up to what its regression head reads."""
 
     def __init__(self, model):
         super().__init__()

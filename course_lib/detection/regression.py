@@ -122,7 +122,7 @@ def localization_loss(output, targets, *, box_loss="l2", weight=1.0, beta=0.05):
 
 
 def localization_error(scores, boxes, labels, truth, *, guesses=5, iou_threshold=0.5):
-    """Return the share of images that are localized wrong, by the rule of ImageNet.
+    """Return the share of images that are localised wrong, by the rule of ImageNet.
 
     For each image there are some guesses, each a class and a box. The image is right if one of
     them, the same one, has the right class and a box that overlaps a true one enough.

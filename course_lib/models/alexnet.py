@@ -20,10 +20,10 @@ def alexnet(num_classes=1000, *, towers=2, dropout=0.5, rng=None, device=None):
     every map reads all maps, and nothing else differs: 62,378,344 parameters.
 
     Departures from the paper: the images are 227 wide, since 224 as printed does not give the 55
-    columns of conv1; the response normalization runs over all maps of a layer, not over those of a
+    columns of conv1; the response normalisation runs over all maps of a layer, not over those of a
     tower; dropout scales by ``1 / (1 - dropout)`` in training instead of by one half in the test.
     Torchvision's network of this name is that of a later paper, with 64, 192, 384, 256 and 256
-    maps and no normalization.
+    maps and no normalisation.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def alexnet_small(
     """Build a twin of AlexNet that learns to read digits in seconds, ``(N, in_channels, 32, 32)``.
 
     Five convolutions, three pools and three fully connected layers, with the names and the order
-    of :func:`alexnet`, no response normalization, and maps of 15, 7, 7, 3, 3, 3, 3 and 1 pixels.
+    of :func:`alexnet`, no response normalisation, and maps of 15, 7, 7, 3, 3, 3, 3 and 1 pixels.
 
     Parameters
     ----------

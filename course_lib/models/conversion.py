@@ -277,7 +277,7 @@ class RBF2d(nn.Module):
 
 
 def _norm2d(layer):
-    """The normalization of the maps into which the numbers of a vector turn."""
+    """The normalisation of the maps into which the numbers of a vector turn."""
     norm = nn.BatchNorm2d(
         layer.num_features,
         eps=layer.eps,

@@ -88,8 +88,8 @@ def fcn_small(
 ):
     """Build a small one, for scenes of digits: 64 by 64 pixels, seconds on one core.
 
-    Three stages of one 3x3 convolution, batch normalization, ReLU and pooling, a head of one 5x5
-    convolution. Unlike the paper's it has batch normalization, and no padding but that which keeps
+    Three stages of one 3x3 convolution, batch normalisation, ReLU and pooling, a head of one 5x5
+    convolution. Unlike the paper's it has batch normalisation, and no padding but that which keeps
     the size; and only the finer scores start at 0: on an untrained body coarse scores of 0 linger
     where every pixel is background.
 
@@ -133,7 +133,7 @@ def fcn_small(
 
 
 def _normalized(name, n, in_channels, out_channels, kernel_size):
-    """A convolution that keeps the size, batch normalization and ReLU, by their names."""
+    """A convolution that keeps the size, batch normalisation and ReLU, by their names."""
     convolution = nn.Conv2d(
         in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
     )

@@ -202,11 +202,11 @@ def googlenet(num_classes=1000, *, auxiliary=True, rng=None, device=None):
     4d in training and are dropped afterwards, make that 13,378,280.
 
     Where the paper is silent: pools of stride 2 pad one pixel, which gives the sizes of the table;
-    the numbers of the response normalization (5 maps, 1e-4 / 5, 0.75, 1) are those of Caffe's
+    the numbers of the response normalisation (5 maps, 1e-4 / 5, 0.75, 1) are those of Caffe's
     `bvlc_googlenet`; the weights are normal with variance 2 / fan-in and the biases 0, with which
     22 layers can be trained without the side heads. Torchvision's network of this name is another:
-    a 3x3 convolution where the paper has a 5x5, batch normalization instead of biases after each
-    convolution, and no response normalization; it has 6,624,904 parameters without side heads.
+    a 3x3 convolution where the paper has a 5x5, batch normalisation instead of biases after each
+    convolution, and no response normalisation; it has 6,624,904 parameters without side heads.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""OverFeat, which won the localization of ImageNet 2013: its two nets, and a small one for digits.
+"""OverFeat, which won the localisation of ImageNet 2013: its two nets, and a small one for digits.
 
 Both look at an image through a window, and were made to be slid: the pools do not overlap, and the
 last one, ``pool5``, stands apart, since dense evaluation runs it from several offsets.
@@ -74,7 +74,7 @@ def overfeat_fast(num_classes=1000, *, dropout=0.5, rng=None, device=None):
     It has 145,920,872 parameters, and takes 2,801 million multiply-accumulates; table 4 says 145
     and 2,810 million. Windows lie 32 pixels apart, and 16 where the last pool runs from 2 offsets.
 
-    Where the paper says nothing: the biases are 0. The normalization of AlexNet is left out, as it
+    Where the paper says nothing: the biases are 0. The normalisation of AlexNet is left out, as it
     says; dropout follows fc6 and fc7.
 
     Parameters
@@ -165,7 +165,7 @@ def overfeat_small(num_classes=10, *, window=30, dropout=0.0, in_channels=1, rng
     """Build a twin that learns to read digits in seconds, ``(N, in_channels, window, window)``.
 
     Three convolutions without padding, so that dense evaluation equals crop by crop, each followed
-    by batch normalization, which the paper's nets do not have. Windows lie 6 pixels apart, and 2
+    by batch normalisation, which the paper's nets do not have. Windows lie 6 pixels apart, and 2
     with offsets: an image of 36 pixels has 2 x 2 windows of 30, or 4 x 4.
 
     Parameters

@@ -100,7 +100,7 @@ class RegionNet(nn.Module):
         ----------
         stages : int, optional
             How many: by default all, and the head is all that learns; 0 lets everything learn
-            again. What a body never trains, such as normalization, stays as it is.
+            again. What a body never trains, such as normalisation, stays as it is.
 
         Raises
         ------
@@ -235,7 +235,7 @@ def vgg16_regions(weights=None):
     Returns
     -------
     RegionNet
-        For colour images in 0..1, which it standardizes itself. Of stride 16; regions are pooled to
+        For colour images in 0..1, which it standardises itself. Of stride 16; regions are pooled to
         7 x 7; the head is fc6 and fc7, with dropout. Its stages are ``stage1`` to ``stage5``; the
         papers of Fast and Faster R-CNN train all but the first two.
 
@@ -275,7 +275,7 @@ def vgg16_regions(weights=None):
 def resnet_regions(depth=50, weights=None):
     """Build the body of a residual network: up to its third stage the maps, the fourth a head.
 
-    Batch normalization is frozen, as is usual in detectors: a batch of two images has no statistics
+    Batch normalisation is frozen, as is usual in detectors: a batch of two images has no statistics
     to speak of, so that it only scales and shifts.
 
     Parameters
@@ -288,7 +288,7 @@ def resnet_regions(depth=50, weights=None):
     Returns
     -------
     RegionNet
-        For colour images in 0..1, which it standardizes itself. Of stride 16; regions are pooled to
+        For colour images in 0..1, which it standardises itself. Of stride 16; regions are pooled to
         14 x 14, which the head halves; its vectors are means over 7 x 7. Its stages are ``stem``,
         ``layer1``, ``layer2`` and ``layer3``.
 

@@ -117,7 +117,7 @@ def resnet_cifar(
     shortcut : {"A", "B"}
         As for :func:`resnet34`; the paper's CIFAR networks have A.
     batch_norm : bool
-        Whether batch normalization follows each convolution. Without it the convolutions have
+        Whether batch normalisation follows each convolution. Without it the convolutions have
         biases, and ordinary learning rates diverge.
     zero_init : bool
         Whether the last layer of each block starts with gamma 0 (without `batch_norm`: with
@@ -188,7 +188,7 @@ class Block(nn.Module):
     Attributes
     ----------
     body : nn.Sequential
-        Convolutions, each with its normalization, ReLUs between them.
+        Convolutions, each with its normalisation, ReLUs between them.
     shortcut : Module or None
         The identity where the shapes agree; None in a plain network.
     """
@@ -284,7 +284,7 @@ class PadShortcut(nn.Module):
 
 
 def _convolution(in_channels, channels, size, stride, batch_norm):
-    """A convolution that keeps the size but for its stride, and its normalization if any."""
+    """A convolution that keeps the size but for its stride, and its normalisation if any."""
     # PyTorch's own: behind a normalization a bias has no effect, and it is left out.
     conv = nn.Conv2d(
         in_channels, channels, size, stride=stride, padding=size // 2, bias=not batch_norm

@@ -7,7 +7,7 @@ computed: the model runs on the device "meta", which knows shapes only.
 A layer is a module without modules inside, or one with parameters of its own: those of
 :mod:`torch.nn`, of :mod:`course_lib.torch_layers`, and any other. It is taken to have a window if
 it has a `kernel_size` (with `stride`, `padding` and `dilation`, as torch names them), and else to
-work pixel by pixel if it keeps the size of the map. What batch normalization sees of the batch in
+work pixel by pixel if it keeps the size of the map. What batch normalisation sees of the batch in
 training is left out.
 """
 

@@ -13,10 +13,10 @@ def zfnet(num_classes=1000, *, dropout=0.5, rng=None, device=None):
     """Build the network of figure 3 of its paper for images ``(N, 3, 224, 224)``.
 
     It is AlexNet without towers, with windows of 7 pixels every 2 in conv1 (not 11 every 4) and a
-    stride of 2 in conv2, and has 62,357,608 parameters. The normalization comes after the pool.
+    stride of 2 in conv2, and has 62,357,608 parameters. The normalisation comes after the pool.
 
     Where the figure says nothing: conv1, pool1 and pool2 pad one pixel, which gives its sizes 110,
-    55, 26 and 13; the normalization has AlexNet's numbers. Not done here: the paper scales a filter
+    55, 26 and 13; the normalisation has AlexNet's numbers. Not done here: the paper scales a filter
     of conv1 back to a root mean square of 0.1 whenever it exceeds that in training.
 
     Parameters

@@ -1,7 +1,7 @@
 """First values of weights, in NumPy. The twin is :mod:`course_lib.torch_layers.initializers`.
 
 A layer adds up `fan_in` products to make one output, and its backward pass adds up `fan_out` to
-make one gradient (:func:`course_lib.shapes.fans`). An initializer chooses the variance of the
+make one gradient (:func:`course_lib.shapes.fans`). An initialiser chooses the variance of the
 weights so that the sums stay in scale, whatever the size of the layer.
 """
 

@@ -50,7 +50,7 @@ def cross_entropy_backward(dy, cache):
     Parameters
     ----------
     dy : scalar
-        Gradient with respect to the loss; 1 where the loss is what we minimize.
+        Gradient with respect to the loss; 1 where the loss is what we minimise.
     cache : tuple
         From :func:`cross_entropy_forward`.
 
@@ -127,7 +127,7 @@ def smooth_l1_backward(dy, cache):
     Parameters
     ----------
     dy : scalar
-        Gradient with respect to the loss; 1 where the loss is what we minimize.
+        Gradient with respect to the loss; 1 where the loss is what we minimise.
     cache : tuple
         From :func:`smooth_l1_forward`.
 

@@ -1,4 +1,4 @@
-"""Batch normalization in NumPy. The PyTorch twin is :mod:`course_lib.torch_layers.norm`."""
+"""Batch normalisation in NumPy. The PyTorch twin is :mod:`course_lib.torch_layers.norm`."""
 
 import numpy as np
 
@@ -94,9 +94,9 @@ def batch_norm_backward(dy, cache):
 
 
 class BatchNorm:
-    """Batch normalization layer, for ``(N, C)`` and ``(N, C, H, W)`` alike.
+    """Batch normalisation layer, for ``(N, C)`` and ``(N, C, H, W)`` alike.
 
-    In training it normalizes by the batch's statistics and keeps running averages of them; in
+    In training it normalises by the batch's statistics and keeps running averages of them; in
     evaluation it uses the averages: ``running = (1 - momentum) * running + momentum * batch``,
     where the batch's variance divides by one less than the number of values, as in PyTorch.
 

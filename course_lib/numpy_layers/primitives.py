@@ -317,7 +317,7 @@ def batch_norm(x, gamma, beta, *, mean=None, var=None, eps=1e-5):
 def through_normalize(d, x_hat, x, eps):
     """Return the change of `x_hat` for one of `x`, and the gradient of `x` for one of `x_hat`.
 
-    It is the same function: the Jacobian of the normalization is symmetric.
+    It is the same function: the Jacobian of the normalisation is symmetric.
     """
     std = np.sqrt(np.var(x, axis=(0, *range(2, x.ndim))) + eps)
     return batch_norm_backward(d, (x_hat, np.ones(x.shape[1], x.dtype), std, True))[0]

@@ -47,11 +47,11 @@ class Sequential:
         return list(self.params.values())
 
     def train(self):
-        """Let batch normalization use the batch's statistics; return self."""
+        """Let batch normalisation use the batch's statistics; return self."""
         return self._set_training(True)
 
     def eval(self):
-        """Let batch normalization use its running averages; return self."""
+        """Let batch normalisation use its running averages; return self."""
         return self._set_training(False)
 
     def _run(self, i, method, array):

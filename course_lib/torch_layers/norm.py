@@ -1,4 +1,4 @@
-"""Batch normalization in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.norm`."""
+"""Batch normalisation in PyTorch. The NumPy twin is :mod:`course_lib.numpy_layers.norm`."""
 
 import torch
 from torch import nn

@@ -239,7 +239,7 @@ def fit(
 
 
 class Stepper:
-    """What takes the steps: a model, its optimizer, and the precision in which they work."""
+    """What takes the steps: a model, its optimiser, and the precision in which they work."""
 
     def __init__(self, model, optimizer, loss, device, cast):
         self.model, self.optimizer, self.loss = model, optimizer, loss
@@ -404,7 +404,7 @@ def the_schedule(schedule):
 
 
 def the_optimizer(optimizer, model, learning_rate, momentum, weight_decay):
-    """Return an optimizer of the parameters of `model` that are to be trained."""
+    """Return an optimiser of the parameters of `model` that are to be trained."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     if not weights:
         raise ValueError("fit: the model has no parameter with `requires_grad`")
