@@ -37,7 +37,7 @@ def test_nothing_arrives(chapter):
 def test_published_figures_have_a_source(chapter):
     claims = chapter.claims()
     assert claims["only BN at its best"]["published"] == 14
-    assert claims["both at rate .03"]["published"] == pytest.approx(31.0 / 13.3, rel=0.02)
+    assert claims["both at rate 0.03"]["published"] == pytest.approx(31.0 / 13.3, rel=0.02)
     for one in claims.values():
         assert (one["published"] is None) == (one["source"] is None)
 
