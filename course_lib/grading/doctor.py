@@ -53,8 +53,6 @@ def examine(course=None):
 
 def _python():
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("Python", version, "install Python 3.11 or newer")
     return Finding("Python", f"{version}, {sys.executable}")
 
 
