@@ -133,6 +133,7 @@ def merge(found, section, said):
         derivation = {
             "section": section,
             "anchor": section["ids"][0],
+            "numbered": numbered(section),
             "title": section[0].astext(),
             "library": [],
             "assignment": [],
@@ -141,6 +142,13 @@ def merge(found, section, said):
     for key in ("library", "assignment"):
         new = [name for name in said.get(key, ()) if name not in derivation[key]]
         derivation[key] += new
+
+
+def numbered(section):
+    """The anchor of the section that has a number: itself, or the one around it."""
+    while section.parent and isinstance(section.parent.parent, nodes.section):
+        section = section.parent
+    return section["ids"][0]
 
 
 def place(section, docname, derivation):
@@ -214,7 +222,7 @@ class WriteLinks(SphinxPostTransform):
                     title,
                     [nodes.Text(str(part.points))],
                     _between(", ", (self.to_section(d, s) for (d, _), s in sections.items())),
-                    _between(", ", map(self.to_entry, functions)),
+                    _between(", ", (self.to_entry(name, False) for name in functions)),
                 ]
             )
         return table(["Part", "Points", "Derived in", "In the library"], rows)
@@ -246,7 +254,7 @@ class WriteLinks(SphinxPostTransform):
     def to_section(self, docname, derivation):
         anchor = derivation["anchor"]
         numbers = self.env.toc_secnumbers.get(docname, {})
-        number = numbers.get(f"#{anchor}") or numbers.get("") or ()
+        number = numbers.get(f"#{derivation['numbered']}") or numbers.get("") or ()
         number = ".".join(map(str, number))
         title = derivation["title"]
         return [self.link(docname, anchor, nodes.Text(f"{number} {title}".strip()))]

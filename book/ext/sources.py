@@ -2,12 +2,14 @@
 
 import html
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from docutils import nodes
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from book.library import PACKAGE, Module, library
@@ -25,6 +27,21 @@ def link_to_source(target, text):
         return source_link("", "", nodes.literal(text, text), module=target.name, local="")
     words = nodes.Text(text) if text == "source" else nodes.literal(text, text)
     return source_link("", "", words, module=target.module, local=target.local)
+
+
+class ReadInsteadOfDownload(SphinxTransform):
+    """A chapter's link to a file of the library, which works in JupyterLab, leads to its page."""
+
+    default_priority = 870  # before the files to download are collected
+
+    def apply(self, **kwargs):
+        shelf = library(self.env.srcdir)
+        for node in list(self.document.findall(addnodes.download_reference)):
+            path = self.env.relfn2path(node["reftarget"])[0]
+            parts = PurePosixPath(path).with_suffix("").parts
+            if parts[0] == PACKAGE and path.endswith(".py") and shelf.module(".".join(parts)).path:
+                module = ".".join(parts).removesuffix(".__init__")
+                node.replace_self(source_link("", "", *node.children, module=module, local=""))
 
 
 class LinkSources(SphinxPostTransform):
@@ -159,6 +176,7 @@ def existing(app):
 
 def setup(app):
     app.add_node(source_link)
+    app.add_transform(ReadInsteadOfDownload)
     app.add_post_transform(LinkSources)
     app.connect("html-collect-pages", write_sources)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
