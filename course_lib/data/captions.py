@@ -27,14 +27,19 @@ class CaptionedScenes(NamedTuple):
     boxes: np.ndarray
 
 
-def captioned_scenes(count, *, split="train", seed=0, **options):
+def captioned_scenes(
+    count, *, split="train", seed=0, sizes=False, side=(16, 30), clutter=4, **options
+):
     """Write scenes of two digits, and say in words what they show.
 
-    "a three left of a seven", "an eight above a two". Where one digit is at least 1.5 times as high
-    as the other, the first sentence says so: "a large three above a small seven". The other
-    sentences are as true: they begin with the other digit, or leave the sizes out. Scenes in which
-    it is not clear what to say are left out: digits that lie on a diagonal, within 1.5 : 1, and
-    those whose heights differ by something between 1.25 and 1.5.
+    "a three left of a seven", "an eight above a two": what stands left or above comes first. A
+    second sentence is as true: "a seven right of a three". Scenes in which it is not clear what to
+    say are left out: digits that lie on a diagonal, less than 1.5 times as far in one direction as
+    in the other.
+
+    With `sizes`, the first two sentences say so where one digit is at least 1.5 times as high as
+    the other, "a large three above a small seven"; the two without sizes follow. Scenes with
+    heights of a ratio between 1.25 and 1.5 are left out.
 
     Parameters
     ----------
@@ -44,8 +49,10 @@ def captioned_scenes(count, *, split="train", seed=0, **options):
         Which digits to write, as for :func:`digit_scenes`: none is in both.
     seed : int
         Another seed gives other scenes; fewer scenes are the first of more.
-    **options
-        As for :func:`digit_scenes`: `size`, `side`, `clutter`, `noise`, `overlap`.
+    sizes : bool
+        Whether to tell large digits from small ones.
+    side, clutter, **options
+        As for :func:`digit_scenes`; so are `size`, `noise` and `overlap`.
 
     Returns
     -------
@@ -63,16 +70,17 @@ def captioned_scenes(count, *, split="train", seed=0, **options):
     --------
     >>> scenes = captioned_scenes(2000)
     >>> scenes.sentences[0][0]
-    'an eight left of a nine'
+    'a two left of a two'
     """
     if not isinstance(count, Integral):
         raise TypeError(f"captioned_scenes: `count` is {count!r}, expected an int")
     if count < 0:
         raise ValueError(f"captioned_scenes: `count` is {count}, expected 0 or more")
-    asked = int(2.2 * count) + 10
+    options |= {"side": side, "clutter": clutter}
+    asked = int((2.2 if sizes else 1.4) * count) + 10
     while True:
         scenes = digit_scenes(asked, digits=(2, 2), split=split, seed=seed, **options)
-        told = [describe(*pair) for pair in zip(scenes.boxes, scenes.labels, strict=True)]
+        told = [describe(*pair, sizes) for pair in zip(scenes.boxes, scenes.labels, strict=True)]
         clear = [i for i, found in enumerate(told) if found is not None][:count]
         if len(clear) == count:
             break
@@ -90,22 +98,22 @@ def captioned_scenes(count, *, split="train", seed=0, **options):
     return CaptionedScenes(scenes.images[clear], sentences, digits, boxes)
 
 
-def describe(boxes, labels):
-    """Return the order of two digits and the sentences about them, or None if it is not clear."""
+def describe(boxes, labels, sizes):
+    """Return the order of two digits and the sentences about them, or None if that is unclear."""
     away = (boxes[1, :2] + boxes[1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
     heights = boxes[:, 3] - boxes[:, 1]
     across, down = abs(away)
     ratio = heights.max() / heights.min()
-    if max(across, down) < ASIDE * min(across, down) or ALIKE < ratio < LARGER:
+    if max(across, down) < ASIDE * min(across, down) or (sizes and ALIKE < ratio < LARGER):
         return None
     axis = int(down > across)
     order = [0, 1] if away[axis] > 0 else [1, 0]  # the left one first, or the upper one
     there, back = (("left of", "right of"), ("above", "below"))[axis]
     names = [NAMES[labels[i]] for i in order]
     sentences = both_ways(names, there, back)
-    if ratio >= LARGER:
-        sizes = ["large" if heights[i] == heights.max() else "small" for i in order]
-        sized = [f"{size} {name}" for size, name in zip(sizes, names, strict=True)]
+    if sizes and ratio >= LARGER:
+        adjectives = ["large" if heights[i] == heights.max() else "small" for i in order]
+        sized = [f"{size} {name}" for size, name in zip(adjectives, names, strict=True)]
         sentences = both_ways(sized, there, back) + sentences
     return order, sentences
 

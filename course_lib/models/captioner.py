@@ -10,7 +10,7 @@ from torch import nn
 from course_lib.models.parts import check_images, draw_weights, he
 from course_lib.models.regions import RegionNet, stage
 from course_lib.shapes import check_shapes, check_tokens
-from course_lib.torch_layers import GRU, Attention, Embedding, Linear, xavier_normal
+from course_lib.torch_layers import GRU, Attention, BatchNorm, Embedding, Linear, xavier_normal
 
 __all__ = ["Captioner", "Reading", "caption_body", "captioner"]
 
@@ -20,6 +20,21 @@ class Reading(NamedTuple):
 
     logits: torch.Tensor
     attention: torch.Tensor
+
+
+class View(NamedTuple):
+    """What a captioner knows of N images while it writes.
+
+    state   : ``(N, H)``, of the recurrent layer
+    context : ``(N, P)``, what it saw last; at first, and without attention, the mean over places
+    places  : ``(N, L, P)``, the features and the coordinates of each place
+    ready   : ``(N, L, A)``, what the places add to every query
+    """
+
+    state: torch.Tensor
+    context: torch.Tensor
+    places: torch.Tensor
+    ready: torch.Tensor
 
 
 def caption_body(*, widths=(16, 32, 64, 64), in_channels=1, rng=None):
@@ -50,7 +65,11 @@ def caption_body(*, widths=(16, 32, 64, 64), in_channels=1, rng=None):
             "stage1": stage(conv1=nn.Conv2d(C, C1, 5, stride=2, padding=2), relu1=nn.ReLU()),
             "stage2": stage(conv2=nn.Conv2d(C1, C2, 3, stride=2, padding=1), relu2=nn.ReLU()),
             "stage3": stage(conv3=nn.Conv2d(C2, C3, 3, stride=2, padding=1), relu3=nn.ReLU()),
-            "stage4": stage(conv4=nn.Conv2d(C3, C4, 3, padding=1), relu4=nn.ReLU()),
+            "stage4": stage(
+                conv4=nn.Conv2d(C3, C4, 3, padding=1),
+                relu4=nn.ReLU(),
+                pool4=nn.MaxPool2d(3, stride=1, padding=1),
+            ),
         }
     draw_weights(nn.ModuleList(stages.values()), he, rng=rng)
     return RegionNet(
@@ -121,10 +140,10 @@ class Captioner(nn.Module):
     """An image captioner; made by :func:`captioner`.
 
     `features` make maps ``(N, C, h, w)`` of an image. Each of their L = h w places becomes a vector
-    of C + 2 numbers: its features, and where it is, x and y from -1 to 1. At each word `attention`
-    weighs the places by the state of the `gru`, which reads the weighted mean together with the
-    word before; the `output` layer scores the next word by the new state and the mean. The state
-    begins as what the layer `start` makes of the plain mean.
+    of C + 2 numbers: its features, and where it is, x and y from -1 to 1. The `gru` reads a word, and
+    what was seen last; by its new state `attention` weighs the places; the `output` layer scores
+    the next word by the state and by the weighted mean. The state begins as what the layer `start`
+    makes of the plain mean.
 
     References
     ----------
@@ -139,6 +158,7 @@ class Captioner(nn.Module):
         xavier = {"initializer": xavier_normal, "rng": rng}
         self.input_shape = (body.input_channels, *body.window)
         self.features = deepcopy(body.features)
+        self.norm = BatchNorm(body.channels).to(rng.device)
         self.embedding = Embedding(vocabulary_size, word_features, rng=rng)
         self.attention = Attention(hidden, P, hidden, rng=rng) if attention else None
         self.start = Linear(P, hidden, **xavier)
@@ -205,11 +225,11 @@ class Captioner(nn.Module):
         N, _, h, w = maps.shape
         steps = max(tokens.shape[1] - 1, 0)
         words = self.embedding(tokens[:, :steps])
-        state, places, ready = self.begin(maps)
+        view = self.begin(maps)
         seen, looks = [], []
         for t in range(steps):
-            state, context, weights = self.listen(words[:, t], state, places, ready)
-            seen.append(torch.cat([state, context], 1))
+            view, weights = self.listen(words[:, t], view)
+            seen.append(torch.cat(view[:2], 1))
             looks.append(weights)
         if not steps:
             V = self.embedding.weight.shape[0]
@@ -218,22 +238,23 @@ class Captioner(nn.Module):
         return Reading(logits, torch.stack(looks, 1).reshape(N, steps, h, w))
 
     def begin(self, maps):
-        """Return the first state ``(N, H)``, the places ``(N, L, P)``, and these made ready."""
+        """Return the first :class:`View` of maps ``(N, C, h, w)``."""
         N, _, h, w = maps.shape
         x = torch.linspace(-1, 1, w).to(maps).expand(N, 1, h, w)
         y = torch.linspace(-1, 1, h).to(maps)[:, None].expand(N, 1, h, w)
-        places = torch.cat([maps, x, y], 1).flatten(2).transpose(1, 2).contiguous()
-        state = torch.tanh(self.start(places.mean(1)))
-        return state, places, places if self.attention is None else self.attention.ready(places)
+        places = torch.cat([self.norm(maps), x, y], 1).flatten(2).transpose(1, 2).contiguous()
+        mean = places.mean(1)
+        ready = places if self.attention is None else self.attention.ready(places)
+        return View(torch.tanh(self.start(mean)), mean, places, ready)
 
-    def listen(self, word, state, places, ready):
-        """Take in a word ``(N, E)``; return the new state, what it saw, and where it looked."""
+    def listen(self, word, view):
+        """Take in a word ``(N, E)``, and look; return the new :class:`View`, and where it looked."""
+        state = self.gru.step(torch.cat([word, view.context], 1), view.state)
         if self.attention is None:
-            context = places.mean(1)
-            weights = places.new_full(places.shape[:2], 1 / places.shape[1])
-        else:
-            context, weights = self.attention.look(state, ready, places)
-        return self.gru.step(torch.cat([word, context], 1), state), context, weights
+            L = view.places.shape[1]
+            return view._replace(state=state), view.places.new_full((len(state), L), 1 / L)
+        context, weights = self.attention.look(state, view.ready, view.places)
+        return view._replace(state=state, context=context), weights
 
     @torch.no_grad()
     def see(self, images):
@@ -250,24 +271,23 @@ class Captioner(nn.Module):
             self.train(training)
 
     @torch.no_grad()
-    def step(self, tokens, state):
+    def step(self, tokens, view):
         """Take one step of a search for the best sentence, without gradients.
 
         Parameters
         ----------
         tokens : array or tensor of int, shape (B,)
             The last word of each sentence.
-        state : tuple
+        view : View
             From :meth:`see`, or from the step before.
 
         Returns
         -------
         log_probs : tensor, shape (B, V)
             On the CPU.
-        state : tuple
+        view : View
         """
-        state, places, ready = state
-        tokens = torch.as_tensor(tokens, device=state.device)
-        state, context, _ = self.listen(self.embedding.weight[tokens], state, places, ready)
-        logits = self.output(torch.cat([state, context], 1))
-        return logits.log_softmax(1).cpu(), (state, places, ready)
+        tokens = torch.as_tensor(tokens, device=view.state.device)
+        view, _ = self.listen(self.embedding.weight[tokens], view)
+        logits = self.output(torch.cat(view[:2], 1))
+        return logits.log_softmax(1).cpu(), view
