@@ -27,7 +27,7 @@ MAY_IMPORT = {  # room -> the rooms below it, and the frameworks, that it may us
     "claims": {"numpy"},
     "grading": {
         *("numpy", "torch", "IPython", "traitlets"),
-        *("nbgrader", "nbformat", "nbclient", "nbconvert"),
+        *("nbgrader", "nbformat", "nbclient", "nbconvert", "distributed", "typer", "rich"),
     },
 }
 FRAMEWORKS = set().union(*MAY_IMPORT.values()) | {"torchvision", "skimage", "scipy", "pandas"}

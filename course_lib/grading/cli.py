@@ -1,0 +1,242 @@
+"""The command ``course``: for instructors who release, collect and grade, and for students.
+
+Every command is run in the folder of the course, where ``nbgrader_config.py`` lies, or told of it
+by ``--root``. It exits with 1 when it did not do what it was asked for, and says why on stderr.
+"""
+
+import sys
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from course_lib.grading.course import Course, CourseError
+from course_lib.grading.sandbox import NotAvailableError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="course",
+    help="Release, collect, grade and give feedback on nbgrader assignments, in a sandbox.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Assignment = Annotated[str, typer.Argument(metavar="A", help="Name of the assignment.")]
+Root = Annotated[Path, typer.Option(help="The folder with nbgrader_config.py.")]
+Database = Annotated[
+    str | None,
+    typer.Option("--db", help="The gradebook, for example postgresql+psycopg://host/name."),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="local, or dask.")]
+Workers = Annotated[int | None, typer.Option(help="Sandboxes at a time; one for each core.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler, such as tls://host:8786.")
+]
+Tls = Annotated[
+    Path | None,
+    typer.Option(help="Folder with ca.pem, cluster.pem and cluster-key.pem, for tls:// addresses."),
+]
+
+
+def main(arguments=None):
+    """Run the command; return its exit status."""
+    try:
+        app(arguments, standalone_mode=False)
+    except (CourseError, NotAvailableError) as error:
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except typer.Abort:
+        return 130
+    except typer.Exit as ending:
+        return ending.exit_code
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong argument
+            err.print(error.format_message(), markup=False)
+            return 2
+        raise
+    return 0
+
+
+def engine_of(name, workers, scheduler, tls):
+    """Return the engine that was asked for, as :func:`~.autograde.grade` takes it."""
+    if name == "local" and scheduler is None:
+        from course_lib.grading.engines import LocalEngine
+
+        return partial(LocalEngine, workers)
+    if name not in ("local", "dask"):
+        raise CourseError(f"--engine {name}: expected local or dask")
+    from course_lib.grading.cluster import ClusterEngine, security
+
+    files = tls and security(tls / "ca.pem", tls / "cluster.pem", tls / "cluster-key.pem")
+    return partial(ClusterEngine, scheduler, workers=workers, security=files)
+
+
+@contextmanager
+def progress(what):
+    """Show how far it is, how fast, and how long it will take; yield a function for reports."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None, speed="")
+
+        def report(event, total=None, **_):
+            if event == "begin":
+                bar.update(task, total=total)
+                return
+            bar.advance(task)
+            speed = bar.tasks[0].speed
+            bar.update(task, speed=f"{60 * speed:.0f} a minute" if speed else "")
+
+        yield report
+
+
+@app.command()
+def release(
+    assignment: Assignment,
+    root: Root = Path("."),
+    db: Database = None,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    tls: Tls = None,
+):
+    """Make what students get from the source, prove the checks, and pack it."""
+    from course_lib.grading.release import release as make
+
+    course = Course(root, db)
+    chosen = engine_of(engine, workers, scheduler, tls)
+    with progress(f"proving {assignment}") as report:
+        proof, bundle = make(course, assignment, engine=chosen, report=report)
+    table = Table(
+        "graded cell", "points", "catches", title=f"What the checks of {assignment} catch"
+    )
+    for cell, worth, caught in proof.table():
+        table.add_row(cell, f"{worth:g}", ", ".join(caught) or "nothing known")
+    out.print(table)
+    out.print(
+        f"The reference earns all {sum(proof.possible.values()):g} points, the skeleton none, and "
+        f"each of {len(proof.caught)} known mistakes loses just its own.",
+        highlight=False,
+    )
+    out.print(f"For students: {bundle}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def grade(
+    assignment: Assignment,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; may be repeated.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on where the last call was; --no-resume runs all anew.")
+    ] = True,
+    root: Root = Path("."),
+    db: Database = None,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    tls: Tls = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(help="Run submissions WITHOUT a sandbox, with your rights. Only your own."),
+    ] = False,
+):
+    """Grade what was handed in; only what is new is run."""
+    from course_lib.grading.autograde import grade as run
+
+    course = Course(root, db)
+    if insecure:
+        from course_lib.grading import commands
+
+        err.print("Without a sandbox: submissions run with your rights.", style="yellow")
+        commands.grade(assignment)
+        return
+    chosen = engine_of(engine, workers, scheduler, tls)
+    with progress(f"grading {assignment}") as report:
+        done = run(
+            course, assignment, engine=chosen, students=student, again=not resume, report=report
+        )
+    summarize(done)
+    if any(state.state == "not graded" for state in done.states.values()):
+        raise typer.Exit(1)
+
+
+def summarize(done):
+    """Say what was graded, and list what needs somebody's attention."""
+    by_state = {}
+    for state in done.states.values():
+        by_state.setdefault(state.state, []).append(state)
+    graded = by_state.get("graded", [])
+    minutes = max(done.seconds / 60, 1e-9)
+    out.print(
+        f"{len(graded)} graded; {done.executed} notebooks run, {done.reused} known, in "
+        f"{done.seconds:.0f} s ({done.executed / minutes:.0f} a minute)",
+        highlight=False,
+    )
+    for kind in ("needs attention", "not graded"):
+        for state in by_state.get(kind, []):
+            out.print(f"{kind}: {state.student}: {state.reason}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def status(assignment: Assignment, root: Root = Path("."), db: Database = None):
+    """Show how far each submission is."""
+    from course_lib.grading.autograde import states
+
+    course = Course(root, db)
+    known = states(course, assignment)
+    table = Table("student", "state", "score", "remark")
+    waiting = [s for s in course.students(assignment) if s not in known]
+    for name, state in known.items():
+        score = "" if state.score is None else f"{state.score:g} of {state.max_score:g}"
+        remark = state.reason or "; ".join(
+            [*state.deaths, *(f"deleted: {m}" for m in state.missing)]
+        )
+        table.add_row(name, state.state, score, remark)
+    for name in waiting:
+        table.add_row(name, "handed in", "", f"course grade {assignment}")
+    if not known and not waiting:
+        raise CourseError(f"status: nothing was handed in for {assignment}")
+    out.print(table)
+
+
+@app.command()
+def doctor(root: Root = Path("."), db: Database = None):
+    """Say what this machine lacks for grading, and how to get it."""
+    from course_lib.grading.doctor import examine
+
+    course = Course(root, db) if (root / "nbgrader_config.py").is_file() else None
+    findings = examine(course)
+    for finding in findings:
+        mark = "ok     " if finding.good else ("LACKING" if finding.needed else "note   ")
+        out.print(f"{mark} {finding.what}: {finding.found}", markup=False, highlight=False)
+        if not finding.good:
+            out.print(f"        remedy: {finding.remedy}", markup=False, highlight=False)
+    if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
