@@ -13,6 +13,7 @@ PARTS = (
     "places",
     "slides",
     "claims",
+    "glossary",
 )
 
 

@@ -242,7 +242,7 @@ class Page:
         return f'<a href="{escape(address)}">{escape(words)}</a>'
 
     def section(self, docname, anchor):
-        return self.link(docname, anchor, name_of_section(self.env, docname, anchor))
+        return self.link(docname, anchor, "".join(name_of_section(self.env, docname, anchor)))
 
     def title(self, number, docname):
         return f"{number}\N{NO-BREAK SPACE}{self.env.course_places[docname]['title']}"

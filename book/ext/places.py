@@ -130,26 +130,29 @@ def find(env, target):
 
 
 def name_of_section(env, docname, anchor):
-    """Number and title of a section, ``3.6 Every index said in words``.
+    """Number of a section, and how its title goes on: ``3.6`` and `` Every index said in words``.
 
-    A section inside of that has no number of its own: ``3.6, Which outputs does a pixel touch?``
+    A section inside of that has no number of its own, and gets that one and a comma.
     """
-    number, separator = (), "\N{NO-BREAK SPACE}"
+    numbers, number = env.toc_secnumbers.get(docname, {}), ""
     for other, title in env.course_places[docname]["sections"].items():
-        its_own = env.toc_secnumbers.get(docname, {}).get(f"#{other}")
+        its_own = ".".join(map(str, numbers.get(f"#{other}") or ()))
         number = its_own or number
         if other == anchor:
-            separator = separator if its_own or not number else ", "
-            number = number or env.titles[docname].get("secnumber", ())
-            return separator.join(filter(None, [".".join(map(str, number)), title]))
-    return env.course_places[docname]["title"]
+            joint = "\N{NO-BREAK SPACE}" if its_own else ", "
+            return number, joint + title if number else title
+    return "", env.course_places[docname]["title"]
 
 
 def link(app, fromdoc, docname, anchor, words=""):
     """A reference node from one page to a section of another."""
     address = app.builder.get_relative_uri(fromdoc, docname) + (f"#{anchor}" if anchor else "")
-    words = words or name_of_section(app.env, docname, anchor)
-    return nodes.reference("", words, internal=True, refuri=address)
+    if words:
+        return nodes.reference("", words, internal=True, refuri=address)
+    number, title = name_of_section(app.env, docname, anchor)
+    reference = nodes.reference("", number, internal=True, refuri=address)
+    reference += nodes.inline("", title, classes=["title"])  # narrow tables do with the number
+    return reference
 
 
 def resolve(app, doctree, fromdoc):

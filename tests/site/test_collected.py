@@ -9,7 +9,9 @@ from contents import CHAPTERS, FILES, ROOT
 from nbformat.v4 import new_output
 
 from book.ext.claims import MIME, calls, claims_of
+from book.ext.glossary import AMBIGUOUS, OTHER_SENSE, pattern
 from book.ext.slides import BOX, deck_file, numbers, read_deck
+from course_lib import autodiff, detection, numpy_layers, shapes, torch_layers
 from course_lib.claims import claim, table
 
 DECK = list(range(1, 85))
@@ -125,7 +127,8 @@ def test_the_page_of_slides_follows_the_chapters(slides_book):
     assert done.returncode == 0, done.stderr
     page = slides_book.page("pages/slides")
     link = '<a class="reference internal" href="../lectures/07-tiny.html#a-section-of-it">'
-    assert page.count(f"{link}7.1\N{NO-BREAK SPACE}A section of it</a>") == 2
+    title = "<span class=title>\N{NO-BREAK SPACE}A section of it</span>"
+    assert page.count(f"{link}7.1{title}</a>") == 2
     assert "A title." in page
 
     text, metadata = teaching(1, 2)
@@ -262,11 +265,166 @@ def test_the_page_of_claims_follows_the_chapters(claims_book):
     assert "1 numbers in 1 chapters, 0 of them" in page
 
 
+# ---- notation, glossary, errata ----
+
+
+def page_of(name):
+    return (ROOT / "pages" / f"{name}.md").read_text("utf-8")
+
+
+def prose():
+    """The prose of all chapters, emphasis and line breaks taken out, in lower case."""
+    texts = [source(c) for name in CHAPTERS for c in cells_of(name) if c["cell_type"] == "markdown"]
+    return re.sub(r"\s+", " ", "\n".join(texts).replace("*", "")).lower()
+
+
+PAGES_WITH_CELLS = ["errata", "glossary", "notation"]
+CELLS = {
+    f"{name.removeprefix('lectures/')[:2]}/{cell['id']}": cell
+    for name in CHAPTERS
+    for cell in cells_of(name)
+}
+TERMS = re.findall(r"(?m)^(\S.*)\n  \S", page_of("glossary").split("```{glossary}")[1])
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_CELLS)
+def test_cells_that_pages_link_to_exist(name):
+    targets = re.findall(r"\{cell\}`(?:[^`<]*<)?([^`>]*)", page_of(name))
+    assert len(targets) >= 15
+    assert [target for target in targets if target not in CELLS] == []
+
+
+def test_the_glossary_is_in_alphabetic_order():
+    assert 80 <= len(TERMS) <= 130
+    plain = [term.lower().replace("-", " ") for term in TERMS]
+    assert plain == sorted(plain)
+    assert len(set(plain)) == len(plain)
+
+
+def test_each_entry_of_the_glossary_is_short_and_says_where():
+    for entry in page_of("glossary").split("```{glossary}")[1].split("```")[0].split("\n\n"):
+        _, _, definition = entry.strip().partition("\n")
+        text = re.sub(r" \{cell\}`[^`]*`", "", definition)
+        assert definition.count("{cell}`") == 1, entry
+        assert text.endswith("."), entry
+        assert len(re.findall(r"\.(?: |$)", text.replace("e.g.", ""))) <= 3, entry
+
+
+def test_each_word_of_the_glossary_occurs_in_a_chapter():
+    text = prose()
+    assert [term for term in TERMS if term.lower() not in text] == []
+
+
+def test_words_that_are_set_aside_are_in_the_glossary():
+    plain = {term.lower() for term in TERMS}
+    assert plain >= AMBIGUOUS.union(*OTHER_SENSE.values())
+
+
+@pytest.mark.parametrize(
+    "text,found",
+    [
+        ("A convolution, and two convolutions.", ["convolution", "convolutions"]),
+        ("Transposed\nconvolutions", ["Transposed\nconvolutions"]),
+        ("deconvolution, convolution-like, convolutional", []),
+    ],
+)
+def test_pattern(text, found):
+    finds = pattern(["convolution", "transposed convolution"]).finditer(text)
+    assert [match[0] for match in finds] == found
+
+
+GLOSSARY = """\
+# Glossary
+
+One sentence about it.
+
+```{glossary}
+kernel
+  What slides. {cell}`07/text-0`
+
+precision
+  A share.
+```
+"""
+
+
+def test_chapters_link_to_the_glossary_at_the_first_use(tiny_book):
+    def chapter(*texts):
+        tiny_book.chapter(*texts, ("code", "kernel = 1"))
+        tiny_book.write("pages/glossary.md", GLOSSARY)
+        with (tiny_book.folder / "_toc.yml").open("a") as toc:
+            toc.write("  - file: pages/glossary\n")
+        done = tiny_book.build()
+        assert done.returncode == 0, done.stderr
+        return tiny_book.page()
+
+    box = ":::{note}\nA kernel in a box.\n:::"
+    page = chapter(
+        "## The kernel", f"{box}\n\n`kernel` and *kernels* and kernel, in float precision."
+    )
+    link = '<a class="term reference internal" href="../pages/glossary.html#term-kernel">'
+    assert f"<em>{link}kernels</a></em> and kernel" in page
+    assert page.count("#term-") == 1
+    assert "7.1<span class=title>" in tiny_book.page("pages/glossary")
+
+    tiny_book.write("pages/glossary.md", GLOSSARY.replace("kernel\n", "filter\n"))
+    assert tiny_book.build().returncode == 0
+    assert "#term-" not in tiny_book.page(), "the chapter is written again"
+
+
+@pytest.mark.parametrize(
+    "text,complaint",
+    [
+        ("See {cell}`07/nowhere`.", r"lectures/07-tiny has no cell `nowhere`"),
+        ("See {cell}`12/title`.", r"there is no chapter 12"),
+        ("See {measured}`07/a number`.", r"chapter 07 has no claim 'a number'"),
+    ],
+    ids=["cell", "chapter", "claim"],
+)
+def test_a_link_to_nothing_fails_the_build(tiny_book, text, complaint):
+    tiny_book.chapter(("code", "1 + 1"))
+    tiny_book.write("intro.md", f"# A tiny book\n\n{text}\n")
+    done = tiny_book.build()
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert re.search(complaint, done.stderr.split("The book is not built.")[-1])
+
+
+def axes_of_code():
+    """The letters that `course_lib.shapes` gives to axes."""
+    text = re.sub(r"\s+", " ", shapes.__doc__.split("The letters of the course:")[1])
+    marked = re.findall(r"``([A-Z ]+)``", text.split("The checks take")[0])
+    return {letter for group in marked for letter in group.split()}
+
+
+def test_notation_has_the_letters_of_the_code():
+    letters = set(re.findall(r"`([A-Z]{1,2})`", page_of("notation").split("## Gradients")[0]))
+    assert letters == axes_of_code()
+
+
+def test_notation_names_what_the_library_has():
+    rooms = (autodiff, numpy_layers, torch_layers, detection)
+    parameters = {"dx", "dy", "dweight", "dbias", "loss", "weight", "bias", "logits", "labels"}
+    parameters |= {"x", "y", "gamma", "beta", "groups", "boxes", "parameters", "macs", "stride"}
+    rows = re.findall(r"(?m)^\|([^|\n]*)\|([^|\n]*)\|[^|\n]*\|[^|\n]*\|$", page_of("notation"))
+    names = {name for _, code in rows for name in re.findall(r"`([a-z_0-9]+)`", code)}
+    assert len(names) >= 30
+    missing = [n for n in names - parameters if not any(hasattr(room, n) for room in rooms)]
+    assert sorted(missing) == ["probabilities", "receptive_field"]
+
+
+def test_errata_name_slides_of_the_deck():
+    wrong = page_of("errata").split("## Where a paper")[0]
+    entries = re.findall(r"(?m)^Slides? (\d+)(?:(?:\u2013| and )(\d+))?: .*\n: ", wrong)
+    assert len(entries) >= 12
+    assert {int(number) for pair in entries for number in pair if number} <= set(DECK)
+
+
 # ---- the book's own ----
 
 
 def test_the_collecting_pages_are_in_the_book():
-    assert {f"pages/{name}" for name in ("slides", "claims")} <= set(FILES)
+    names = ("slides", "claims", "errata", "notation", "glossary")
+    assert {f"pages/{name}" for name in names} <= set(FILES)
     assert deck_file(type("Env", (), {"srcdir": ROOT})).is_file()
 
 
