@@ -44,7 +44,7 @@ def beam_search(searches, words, *, width=1):
 
         - ``parent``: the place of what it continues among those kept at the step before;
         - ``tokens``: the numbers of its words, without the start;
-        - ``log_probability``: of all of them;
+        - ``log_probability``: of all of them; the page keeps four decimals;
         - ``finished``: whether the sentence is at its end; it is then its own continuation;
         - ``score``: by what it is ranked, the log-probability where that is missing;
         - ``kept``.
@@ -151,9 +151,9 @@ def _branch(where, given):
     return {
         "parent": int(branch["parent"]),
         "tokens": tuple(int(token) for token in branch["tokens"]),
-        "log_probability": float(branch["log_probability"]),
+        "log_probability": round(float(branch["log_probability"]), DIGITS),
         "finished": bool(branch["finished"]),
-        "score": float(branch["score"]),
+        "score": round(float(branch["score"]), DIGITS),
         "kept": bool(branch["kept"]),
     }
 
@@ -188,13 +188,13 @@ def _check(where, branch, before, words):
 
 def _plain(branch, ranked):
     """Parent, last word, log-probability, kept, finished, and where it differs the score."""
-    row = [branch["parent"], branch["tokens"][-1], round(branch["log_probability"], DIGITS)]
+    row = [branch["parent"], branch["tokens"][-1], branch["log_probability"]]
     row += [int(branch["kept"]), int(branch["finished"])]
-    return [*row, round(branch["score"], DIGITS)] if ranked else row
+    return [*row, branch["score"]] if ranked else row
 
 
 def _fallback(found, words, ranked):
-    """What each width finds, as a table and as lines; and a table for each tree."""
+    """What each width finds, as a table and as lines; the trees of the narrowest and the best."""
     headers = ["width", "sentence", "log-probability", *(["score"] if ranked else [])]
     rows = []
     for width, steps in found.items():
@@ -204,21 +204,24 @@ def _fallback(found, words, ranked):
     escaped = [[escape(cell) for cell in row] for row in rows]
     results = table("What each width finds", headers, escaped)
     lines = [" | ".join(headers), *(" | ".join(row) for row in rows)]
-    trees = []
-    for width, steps in found.items():
-        body = [
-            (
-                str(number),
-                escape(_sentence(branch, words)),
-                _two(branch["log_probability"]),
-                "kept" if branch["kept"] else "cut",
-            )
-            for number, step in enumerate(steps, 1)
-            for branch in step
-        ]
-        name = f"Width {width}: what was kept and cut"
-        trees.append(table(name, ["step", "words", "log-probability", ""], body))
+    narrow = next(iter(found))
+    best = max(found, key=lambda width: (found[width][-1][0]["score"], -width))
+    trees = [_tree(width, found[width], words) for width in sorted({narrow, best})]
     return (results, lines), trees
+
+
+def _tree(width, steps, words):
+    """A table of what one width kept and cut, word by word."""
+    rows = []
+    for number, step in enumerate(steps, 1):
+        sides = ["", ""]
+        for branch in step:
+            text = f"{_sentence(branch, words)} {_two(branch['log_probability'])}"
+            side = 0 if branch["kept"] else 1
+            sides[side] += f"{'<br/>' if sides[side] else ''}{escape(text)}"
+        rows.append((str(number), *sides))
+    name = f"Width {width}: what was kept and cut, with log-probabilities"
+    return table(name, ["step", "kept", "cut"], rows)
 
 
 def _sentence(branch, words):

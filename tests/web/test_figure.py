@@ -339,8 +339,8 @@ def test_without_scripts_the_numbers_can_be_read(show, name):
         "scales": "12 px\t7,840,647,168\t48,199,021,056",
         "roi": "dy = [[10, 20], [30, 40]]",
         "anchors": "without those across the border\t1\t12\t87\t156\t0",
-        "beam": "2\ta a\t\N{MINUS SIGN}1.50\tkept",
-        "attention": "two\t75%\t25%\t0, 0",
+        "beam": "2\ta a \N{MINUS SIGN}1.50",
+        "attention": "two\t38%\t25%\t0, 0",
         "unrolled": "dw_h = ",
         "thresholds": "no NMS\t1\t1\t0\t1\t0.50\t0.50\t0.500\t0.545",
     }
