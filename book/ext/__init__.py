@@ -10,6 +10,7 @@ PARTS = (
     "reference",
     "crosslinks",
     "pages",
+    "sharing",
     "places",
     "slides",
     "claims",
