@@ -11,6 +11,7 @@ import ast
 import hashlib
 import platform
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -59,15 +60,26 @@ def dependencies(notebook, root):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             waiting += _imported(python.transform_cell(cell.source), package="")
-    found = set()
+    found, seen = set(), set()
     while waiting:
-        new = _files(waiting.pop(), root) - found
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        new = _files(name, root) - found
         found |= new
         for path in new:
             if path.suffix == ".py":
                 package = ".".join(path.relative_to(root).parent.parts)
-                waiting += _imported(path.read_text(encoding="utf-8"), package)
+                state = path.stat()
+                waiting += _imported_by(path, package, state.st_mtime_ns, state.st_size)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _imported_by(path, package, *state):
+    """What the file at `path` imports while it is in this `state`; chapters share most files."""
+    return tuple(_imported(path.read_text(encoding="utf-8"), package))
 
 
 def _imported(source, package):
