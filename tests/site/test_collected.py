@@ -205,10 +205,11 @@ One sentence about {measured}`07/a number`, see {cell}`07/here`.
 
 @pytest.fixture
 def claims_book(tiny_book):
+    tiny_book.write("pages/claims.md", CLAIMS_PAGE)
+
     def chapter(*sources):
         named = [("here" if n == 0 else f"here-{n}", text) for n, text in enumerate(sources)]
         tiny_book.chapter("## A section", IMPORT, *named)
-        tiny_book.write("pages/claims.md", CLAIMS_PAGE)
         with (tiny_book.folder / "_toc.yml").open("a") as toc:
             toc.write("  - file: pages/claims\n")
 
