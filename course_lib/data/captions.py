@@ -8,7 +8,7 @@ import numpy as np
 from course_lib.data.scenes import digit_scenes
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-ASIDE = 1.5  # times as far in one direction as in the other: which of the two it is, is clear
+ASIDE = 2.0  # times as far in one direction as in the other: which of the two it is, is clear
 LARGER, ALIKE = 1.5, 1.25  # ratios of heights: from the one on sizes are told, up to the other not
 
 
@@ -34,8 +34,8 @@ def captioned_scenes(
 
     "a three left of a seven", "an eight above a two": what stands left or above comes first. A
     second sentence is as true: "a seven right of a three". Scenes in which it is not clear what to
-    say are left out: digits that lie on a diagonal, less than 1.5 times as far in one direction as
-    in the other.
+    say are left out: digits that lie about on a diagonal, less than twice as far in one direction
+    as in the other.
 
     With `sizes`, the first two sentences say so where one digit is at least 1.5 times as high as
     the other, "a large three above a small seven"; the two without sizes follow. Scenes with
@@ -77,7 +77,7 @@ def captioned_scenes(
     if count < 0:
         raise ValueError(f"captioned_scenes: `count` is {count}, expected 0 or more")
     options |= {"side": side, "clutter": clutter}
-    asked = int((2.2 if sizes else 1.4) * count) + 10
+    asked = int((2.6 if sizes else 1.7) * count) + 10
     while True:
         scenes = digit_scenes(asked, digits=(2, 2), split=split, seed=seed, **options)
         told = [describe(*pair, sizes) for pair in zip(scenes.boxes, scenes.labels, strict=True)]

@@ -140,15 +140,15 @@ class Captioner(nn.Module):
     """An image captioner; made by :func:`captioner`.
 
     `features` make maps ``(N, C, h, w)`` of an image. Each of their L = h w places becomes a vector
-    of C + 2 numbers: its features, and where it is, x and y from -1 to 1. The `gru` reads a word, and
-    what was seen last; by its new state `attention` weighs the places; the `output` layer scores
-    the next word by the state and by the weighted mean. The state begins as what the layer `start`
-    makes of the plain mean.
+    of C + 2 numbers: its features, by `norm` of one scale, and where it is, x and y from -1 to 1.
+    The `gru` reads a word, and what was seen last; by its new state `attention` weighs the places;
+    the `output` layer scores the next word by the state and by the weighted mean. The state begins
+    as what the layer `start` makes of the plain mean.
 
     References
     ----------
     K. Xu et al. (2015), "Show, Attend and Tell: Neural Image Caption Generation with Visual
-    Attention", section 3.1, with an LSTM. O. Vinyals et al. (2015), "Show and Tell: A Neural Image
+    Attention", section 3.1, with an LSTM, where the state before the word says where to look. O. Vinyals et al. (2015), "Show and Tell: A Neural Image
     Caption Generator", which sees the image once.
     """
 
@@ -231,10 +231,10 @@ class Captioner(nn.Module):
             view, weights = self.listen(words[:, t], view)
             seen.append(torch.cat(view[:2], 1))
             looks.append(weights)
+        V = len(self.embedding.weight)
         if not steps:
-            V = self.embedding.weight.shape[0]
             return Reading(maps.new_zeros(N, 0, V), maps.new_zeros(N, 0, h, w))
-        logits = self.output(torch.cat(seen)).reshape(steps, N, -1).transpose(0, 1)
+        logits = self.output(torch.cat(seen)).reshape(steps, N, V).transpose(0, 1)
         return Reading(logits, torch.stack(looks, 1).reshape(N, steps, h, w))
 
     def begin(self, maps):
@@ -248,7 +248,7 @@ class Captioner(nn.Module):
         return View(torch.tanh(self.start(mean)), mean, places, ready)
 
     def listen(self, word, view):
-        """Take in a word ``(N, E)``, and look; return the new :class:`View`, and where it looked."""
+        """Take in a word ``(N, E)``; return the new :class:`View`, and where it looked."""
         state = self.gru.step(torch.cat([word, view.context], 1), view.state)
         if self.attention is None:
             L = view.places.shape[1]
