@@ -148,8 +148,9 @@ class Captioner(nn.Module):
     References
     ----------
     K. Xu et al. (2015), "Show, Attend and Tell: Neural Image Caption Generation with Visual
-    Attention", section 3.1, with an LSTM, where the state before the word says where to look. O. Vinyals et al. (2015), "Show and Tell: A Neural Image
-    Caption Generator", which sees the image once.
+    Attention", section 3.1, with an LSTM, where the state before the word says where to look. O.
+    Vinyals et al. (2015), "Show and Tell: A Neural Image Caption Generator", which sees the image
+    once.
     """
 
     def __init__(self, body, vocabulary_size, attention, word_features, hidden, rng):
