@@ -5,7 +5,7 @@ RUN    := PATH="$(CURDIR)/$(VENV):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS
 A      ?= conv-backprop
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test lab release check grade bench record lock clean
+.PHONY: help setup book pdf epub bundle serve test lab release check grade bench record lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -15,6 +15,15 @@ setup:
 
 book: setup  ## build the site; its address is printed at the end
 	@$(RUN) python -m book.build
+
+pdf: book  ## print the whole book: _build/pdf
+	@$(RUN) python -m book.editions.pdf
+
+epub: book  ## the whole book for e-readers: _build/epub
+	@$(RUN) python -m book.editions.epub
+
+bundle: book  ## site, notebooks and library in one archive, for no network: _build/bundle
+	@$(RUN) python -m book.editions.bundle
 
 serve: setup  ## show the built site at http://localhost:8000
 	@$(RUN) python -m book.serve
