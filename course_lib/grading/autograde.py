@@ -17,6 +17,7 @@ from course_lib.grading import contract as contracts
 from course_lib.grading import gradebook
 from course_lib.grading.contract import files_beside, write_atomically
 from course_lib.grading.course import CourseError
+from course_lib.grading.diagnosis import diagnose
 from course_lib.grading.intake import IntakeError, read_files, read_notebook
 from course_lib.grading.notebooks import code_cells, imported, kind_of
 from course_lib.grading.results import Results, key_of
@@ -266,9 +267,12 @@ class Session:
         for number, cell in enumerate(code_cells(submission.restored[name].notebook), 1):
             if cell.metadata.get("course_missing"):
                 continue
-            has_score = cell.metadata.get("nbgrader", {}).get("grade_id") in scores
-            outcome = ran.outcomes[number]
-            yield number, gradebook.as_judged(outcome, kind_of(cell), has_score=has_score)
+            grade_id, outcome = _grade_id(cell), ran.outcomes[number]
+            judged = gradebook.as_judged(outcome, kind_of(cell), has_score=grade_id in scores)
+            if any(output["output_type"] == "error" for output in judged):
+                found = diagnose(self.contracts[name], grade_id, outcome.sketches)
+                judged += [found.as_output(self.course.site)] if found else []
+            yield number, judged
 
     def note(self, state):
         """Remember a state and tell of it; keep all of them on disk now and then."""
@@ -304,6 +308,10 @@ class Submission:
     def is_saved(self, state):
         """Whether this very submission is in the gradebook already."""
         return state is not None and state.state == "graded" and state.keys == self.keys
+
+
+def _grade_id(cell):
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
 def _why(error):

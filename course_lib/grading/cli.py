@@ -201,6 +201,90 @@ def summarize(done):
 
 
 @app.command()
+def collect(
+    assignment: Assignment,
+    source: Annotated[Path, typer.Argument(help="A folder, or a zip file.")],
+    root: Root = Path("."),
+):
+    """Take what students handed in: folders, zip files, nbgrader's exchange, Canvas, Gradescope."""
+    from course_lib.grading.collect import collect as take
+
+    collected = take(Course(root), assignment, source)
+    out.print(f"{len(collected.students)} submissions of {assignment} collected", highlight=False)
+    for name, reason in collected.refused.items():
+        out.print(f"refused: {name}: {reason}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def explain(
+    student: Annotated[str, typer.Argument(metavar="S", help="The student.")],
+    assignment: Assignment,
+    root: Root = Path("."),
+    db: Database = None,
+):
+    """Say why each point was lost."""
+    from course_lib.grading.explain import explain as look
+
+    found = look(Course(root, db), assignment, student)
+    for loss in found:
+        if loss.points < loss.max_points or loss.why:
+            line = f"{loss.cell}: {loss.points:g} of {loss.max_points:g}. {loss.why}"
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            if loss.diagnosis:
+                out.print(f"    {loss.diagnosis}", markup=False, highlight=False, soft_wrap=True)
+    earned, worth = sum(loss.points for loss in found), sum(loss.max_points for loss in found)
+    out.print(f"{student} earns {earned:g} of {worth:g}", highlight=False)
+
+
+@app.command()
+def feedback(
+    assignment: Assignment,
+    student: Annotated[list[str] | None, typer.Option(help="Only this student.")] = None,
+    root: Root = Path("."),
+    db: Database = None,
+):
+    """Write a page for each student, which shows no hidden check and needs no network."""
+    from course_lib.grading.feedback import write_feedback
+
+    course = Course(root, db)
+    with progress(f"feedback on {assignment}") as report:
+        written = write_feedback(course, assignment, students=student, report=report)
+    where = course.folder("feedback", assignment, "STUDENT")
+    out.print(f"{written} pages written: {where}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def export(
+    assignment: Assignment,
+    format: Annotated[str, typer.Option(help="csv, canvas, or gradescope.")] = "csv",
+    to: Annotated[Path | None, typer.Option(help="The file; else ASSIGNMENT-FORMAT.*.")] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="What Canvas exported, to be filled in.")
+    ] = None,
+    root: Root = Path("."),
+    db: Database = None,
+):
+    """Write grades for others, and show how they are spread and which checks were failed."""
+    from course_lib.grading import export as exports
+
+    found = exports.grades(Course(root, db), assignment)
+    text = exports.write(
+        found, assignment, format=format, roster=roster and roster.read_text(encoding="utf-8-sig")
+    )
+    to = to or root / f"{assignment}-{format}.{'json' if format == 'gradescope' else 'csv'}"
+    to.write_text(text, encoding="utf-8")
+    spread = Table("score", "students", "")
+    for label, count in exports.histogram(found):
+        spread.add_row(label, str(count), "\u2588" * count if count < 60 else "\u2588" * 60)
+    out.print(spread)
+    checks = Table("graded cell", "points", "failed by", "mean")
+    for cell, worth, failed, mean in exports.items(found):
+        checks.add_row(cell, f"{worth:g}", str(failed), f"{100 * mean:.0f} %")
+    out.print(checks)
+    out.print(f"{len(found)} students: {to}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def status(assignment: Assignment, root: Root = Path("."), db: Database = None):
     """Show how far each submission is."""
     from course_lib.grading.autograde import states

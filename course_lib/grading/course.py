@@ -58,6 +58,11 @@ class Course:
                 return float(timeout)
         return 60.0
 
+    @property
+    def site(self):
+        """Where the book is on the web, for links in feedback: ``c.CourseFeedback.site``."""
+        return str(self.app.config["CourseFeedback"].get("site", "")).rstrip("/")
+
     def folder(self, step, assignment, student="."):
         """Return one of nbgrader's folders: source, release, submitted, autograded, feedback."""
         directory = getattr(self.directory, f"{step}_directory")

@@ -7,7 +7,9 @@ another mistake is told nothing, rather than something wrong.
 """
 
 import math
+import re
 from dataclasses import dataclass
+from html import escape
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -23,6 +25,24 @@ class Diagnosis:
     says: str
     section: str
     page: str = ""
+
+    def as_output(self, site=""):
+        """Return it as an output of the cell: in words, with a link if the site is known."""
+        where = f"\u201c{self.section}\u201d"
+        number = re.match(r"(?:.*/)?0*(\d+)-", self.page)
+        if number:
+            where = f"chapter {number[1]}, {where}"
+        text = f"This looks like a known mistake: {self.says}. See {where}."
+        link = escape(where)
+        if site and self.page:
+            anchor = re.sub(r"[^a-z0-9]+", "-", self.section.lower()).strip("-")
+            link = f'<a href="{escape(f"{site}/{self.page}.html#{anchor}")}">{link}</a>'
+        html = f"<p>This looks like a known mistake: {escape(self.says)}. See {link}.</p>"
+        return {
+            "output_type": "display_data",
+            "data": {"text/plain": text, "text/html": html},
+            "metadata": {"course": "diagnosis"},
+        }
 
 
 def diagnose(contract, grade_id, sketches):

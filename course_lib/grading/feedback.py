@@ -2,6 +2,7 @@
 
 import ast
 import re
+from copy import copy
 from html import escape
 from itertools import dropwhile, groupby
 from pathlib import Path
@@ -15,10 +16,15 @@ from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbgrader.converters import GenerateFeedback, NbGraderException
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from nbgrader.utils import is_locked
 
-__all__ = ["FeedbackExporter", "HideTests"]
+from course_lib.grading.autograde import states
+from course_lib.grading.course import CourseError
+from course_lib.grading.notebooks import is_diagnosis
+
+__all__ = ["FeedbackExporter", "HideTests", "write_feedback"]
 
 CHECK = re.compile(r"(\w+\.)*_?(assert|check)\w*\(")  # a call that checks something
 FRAME = re.compile(r"^\s*Cell In\[(\d+)\], line (\d+)", re.MULTILINE)
@@ -41,7 +47,9 @@ class HideTests(NbGraderPreprocessor):
         for cell, source in cells:
             if source.tests:
                 cell.source = _visible(source.lines)
-                cell.outputs = [out for out in cell.outputs if out.output_type == "error"]
+                cell.outputs = [
+                    out for out in cell.outputs if out.output_type == "error" or is_diagnosis(out)
+                ]
             for error in (out for out in cell.outputs if out.output_type == "error"):
                 frames = _frames(error.traceback, sources)
                 if source.tests or any(frame.source.tests for frame in frames):
@@ -185,3 +193,63 @@ class FeedbackExporter(HTMLExporter):
         attachments = context.get("cell", {}).get("attachments", {})
         renderer = MathMLRenderer(escape=False, attachments=attachments)
         return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def write_feedback(course, assignment, *, students=None, report=lambda event, **_: None):
+    """Write the feedback of everybody who is graded; return how many pages were written.
+
+    Who was refused gets a page that says why.
+
+    Parameters
+    ----------
+    course : Course
+    assignment : str
+    students : sequence of str, optional
+        Only these.
+    report : callable
+        Told of ``"begin", total=n`` and ``"student"``.
+
+    Raises
+    ------
+    CourseError
+        If nobody is graded, or nbgrader cannot write a page.
+    """
+    known = states(course, assignment)
+    chosen = sorted(set(known) & set(students or known))
+    if not chosen:
+        raise CourseError(f"feedback: nobody was graded; course grade {assignment}")
+    report("begin", total=len(chosen))
+    for student in chosen:
+        if known[student].state == "graded":
+            directory = copy(course.directory)
+            directory.assignment_id, directory.student_id = assignment, student
+            converter = GenerateFeedback(coursedir=directory, parent=course.app, force=True)
+            try:
+                converter.start()
+            except NbGraderException as error:
+                raise CourseError(f"feedback: {student}: {error}") from None
+        else:
+            _say_why(course.folder("feedback", assignment, student), assignment, known[student])
+        report("student")
+    return len(chosen)
+
+
+REFUSED = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{assignment}: {state}</title></head>
+<body>
+<main>
+<h1>{assignment}: {state}</h1>
+<p>{reason}</p>
+</main>
+</body>
+</html>
+"""
+
+
+def _say_why(folder, assignment, state):
+    """Write a page for a submission that was not graded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {"assignment": assignment, "state": state.state, "reason": state.reason}
+    page = REFUSED.format(**{name: escape(text) for name, text in fields.items()})
+    (folder / "not-graded.html").write_text(page, encoding="utf-8")

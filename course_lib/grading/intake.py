@@ -120,8 +120,16 @@ def _check_cells(name, notebook):
             raise IntakeError(f"{name}: cell {number} has metadata that nbgrader cannot read")
 
 
-def read_files(folder, *, without=(".ipynb",)):
+def read_files(folder, *, without=(".ipynb",), only=None):
     """Read the files beside a notebook, name to bytes; folders are entered, links are not.
+
+    Parameters
+    ----------
+    folder : path
+    without : collection of str
+        Endings of names that are passed over.
+    only : str, optional
+        The one file of `folder` that is read.
 
     Raises
     ------
@@ -133,6 +141,8 @@ def read_files(folder, *, without=(".ipynb",)):
         folders[:] = sorted(n for n in folders if not n.startswith((".", "__")))
         for name in sorted(names):
             path = Path(root, name)
+            if only is not None and path != Path(folder, only):
+                continue
             if name.startswith(".") or path.suffix in without:
                 continue
             data = read_bytes(path, MAX_FILE)

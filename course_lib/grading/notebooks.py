@@ -15,7 +15,12 @@ from nbgrader.utils import is_grade, is_locked
 
 from course_lib.grading.sandbox import Cell
 
-__all__ = ["cells_of", "code_cells", "imported", "kind_of", "names_from_students"]
+__all__ = ["cells_of", "code_cells", "imported", "is_diagnosis", "kind_of", "names_from_students"]
+
+
+def is_diagnosis(output):
+    """Whether an output says what a mistake looks like; see :mod:`~.diagnosis`."""
+    return output.get("metadata", {}).get("course") == "diagnosis"
 
 
 def kind_of(cell):
