@@ -50,9 +50,10 @@ class Chapter:
         return -(-self.words // WORDS_A_MINUTE)
 
     @property
-    def weeks(self):
-        """Weeks to teach it in: more than an hour of reading takes two."""
-        return 1 if self.reading <= 60 else 2
+    def topic(self):
+        """The title without the question before it."""
+        topic = re.split(r"[?:] ", self.title)[-1]
+        return topic[:1].upper() + topic[1:]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Assignment:
     gaps: int
     checks: int
     by_hand: int  # points that a person gives
+    after: int  # the last chapter that it needs
+    time: str  # as stated: "about three hours"
     mistakes: dict  # section -> what students did wrong there, in words
 
 
@@ -175,6 +178,8 @@ def assignments(root):
 
 def _assignment(root, path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = "".join(cells[0]["source"])
+    needed = re.search(r"\*\*You need\*\*(.*)", first)[1]
     roles = [cell["metadata"].get("nbgrader", {}) for cell in cells]
     graded = [role for role in roles if role.get("grade")]
     listed = root / "tests/assignments" / path.stem.replace("-", "_") / "mutants.toml"
@@ -183,10 +188,12 @@ def _assignment(root, path):
         mistakes.setdefault(mutant["section"], []).append(mutant["says"])
     return Assignment(
         name=path.stem,
-        title="".join(cells[0]["source"]).splitlines()[0].removeprefix("# "),
+        title=first.splitlines()[0].removeprefix("# "),
         points=int(sum(role["points"] for role in graded)),
         gaps=sum(bool(role.get("solution")) for role in roles),
         checks=sum(not role.get("solution") for role in graded),
         by_hand=int(sum(role["points"] for role in graded if role.get("solution"))),
+        after=max(map(int, re.findall(r"chapter (\d+)", needed))),
+        time=re.search(r"\*\*Time\*\*: ([^.]+)\.", first)[1],
         mistakes=mistakes,
     )

@@ -14,6 +14,7 @@ PARTS = (
     "places",
     "slides",
     "claims",
+    "about",
     "glossary",
 )
 
