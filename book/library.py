@@ -91,6 +91,15 @@ class Library:
         """Every public entry by the name under which it is imported."""
         return {e.name: e for room in self.public_rooms for e in self.entries(room)}
 
+    def code(self, entry):
+        """The lines of a function, without its docstring."""
+        module = self.module(entry.module)
+        first, *_ = module.defined[entry.local].body
+        lines = module.source.splitlines()
+        said = range(first.lineno, first.end_lineno + 1) if entry.doc else ()
+        kept = (lines[n - 1] for n in range(entry.line, entry.end + 1) if n not in said)
+        return "\n".join(kept)
+
     @lru_cache  # noqa: B019
     def find(self, name):
         """The entry of a dotted name, public or not.

@@ -21,11 +21,12 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from book.assignments import parts
+from book.ext.reference import TWINS, pairs_of_twins
 from book.ext.sources import LinkSources, link_to_source
 from book.library import PACKAGE, UnknownNameError, library
 
 ASSIGNMENTS = "pages/assignments"
-TWINS = ("numpy_layers", "torch_layers")
+BESIDE = "pages/reference/twins"
 LINES_OF_CELL = 10_000  # myst-nb counts the lines of cell k, from 1, from here on times k
 
 logger = logging.getLogger(__name__)
@@ -185,7 +186,13 @@ class WriteLinks(SphinxPostTransform):
         twins = [twin for twin in twins_of(name) if twin in shelf.public]
         if twins:
             framework = "PyTorch" if TWINS[0] in name.split(".") else "NumPy"
-            items.append(self.item(f"In {framework}", (self.to_entry(t, False) for t in twins)))
+            item = self.item(f"In {framework}", (self.to_entry(t, False) for t in twins))
+            pair = next((t for t, n in pairs_of_twins(shelf) if name in (t.name, n.name)), None)
+            if pair and BESIDE in self.env.found_docs:
+                anchor = nodes.make_id(pair.short)
+                beside = self.link(BESIDE, anchor, nodes.Text("side by side"))
+                item += [nodes.Text(" ("), beside, nodes.Text(")")]
+            items.append(item)
         own = shelf.find(name)
         origin = (own.module, own.local)
         derived, tests = [], []

@@ -29,7 +29,7 @@ from course_lib.web import once_per_page
 THEME = Path(__file__).parents[1] / "theme"
 REFERENCE_STYLE = "_static/reference.css"
 STYLES = ("_static/colours.css", "_static/book.css", "_static/katex/katex.min.css", REFERENCE_STYLE)
-OF_REFERENCE = re.compile(r'<dl class="py |class="(?:source|twins)"|<dl class="[^"]*rooms')
+OF_REFERENCE = re.compile(r'<dl class="py |class="(?:source"|twins )|<dl class="[^"]*rooms')
 # What KaTeX makes of a formula that it cannot read, and of a macro that it does not know.
 NOT_TEX = re.compile(r'class="katex-error" title="([^"]*)"|style="color:#cc0000;?">([^<]*)<')
 DESCRIPTION_LENGTH = 160  # characters; search engines cut there

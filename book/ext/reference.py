@@ -20,6 +20,7 @@ from sphinx.util.rst import default_role
 from book.ext.sources import link_to_source
 from book.library import PACKAGE, UnknownNameError, library, summary
 
+TWINS = ("numpy_layers", "torch_layers")
 LISTS = ("Parameters", "Attributes", "Returns", "Yields", "Raises")
 TEXTS = ("Notes", "Examples", "References")
 OTHERS = ("torch", "torchvision", "numpy", "np", "sklearn", "skimage", "matplotlib", "IPython")
@@ -78,6 +79,39 @@ class Rooms(SphinxDirective):
         with default_role(self.env.docname, "literal"):
             nested_parse_with_titles(self.state, text.lines, found)
         return found.children
+
+
+class Twins(SphinxDirective):
+    """``.. twins::``, each function of PyTorch beside the one of NumPy that works as it does."""
+
+    def run(self):
+        shelf = library(self.env.srcdir)
+        text = Text()
+        for room in TWINS:
+            for path in shelf.files(room):
+                self.env.note_dependency(str(path))
+        for torch, numpy in pairs_of_twins(shelf):
+            text.add(f"{torch.short}\n{'-' * len(torch.short)}", torch.name)
+            text.add(".. container:: twins", torch.name)
+            for entry in (numpy, torch):
+                text.add(".. container:: twin", torch.name, 3)
+                text.add(f":py:func:`{entry.name}`", torch.name, 6)
+                text.add(".. code-block:: python", torch.name, 6)
+                text.add(shelf.code(entry), torch.name, 9)
+        found = nodes.Element()
+        nested_parse_with_titles(self.state, text.lines, found)
+        return found.children
+
+
+def pairs_of_twins(shelf):
+    """Each function of ``torch_layers`` with the one of ``numpy_layers`` that it mirrors."""
+    layers, mirrors = (f"{PACKAGE}.{room}" for room in TWINS)
+    for entry in sorted(shelf.entries(TWINS[1]), key=lambda e: (e.module, e.line)):
+        for ending in ("_forward", ""):
+            twin = shelf.public.get(f"{layers}.{entry.name.removeprefix(f'{mirrors}.')}{ending}")
+            if twin and twin.kind == entry.kind == "function":
+                yield entry, twin
+                break
 
 
 class Text:
@@ -244,5 +278,6 @@ def _to_entry(app, node, name, contnode):
 def setup(app):
     app.add_directive("room", Room)
     app.add_directive("rooms", Rooms)
+    app.add_directive("twins", Twins)
     app.connect("missing-reference", resolve_in_library)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,7 +10,7 @@ import sys
 import pytest
 from contents import FILES, ROOT
 
-from book.ext.reference import as_rst, constant
+from book.ext.reference import as_rst, constant, pairs_of_twins
 from book.library import Library, UnknownNameError, library, summary
 
 SHELF = library(str(ROOT))
@@ -62,6 +62,19 @@ def test_the_page_of_a_room_has_each_name_and_its_source(site, room):
         source = (page.parent / path).resolve().read_text()
         assert f'id="{anchor}"' in source
         assert anchor == f"def-{entry.local}"
+
+
+def test_twins_stand_side_by_side(site):
+    page = (site / "pages" / "reference" / "twins.html").read_text()
+    functions = [e for e in SHELF.entries("torch_layers") if e.kind == "function"]
+    pairs = dict(pairs_of_twins(SHELF))
+    assert set(pairs) == set(functions), "each has a twin"
+    assert page.count('<div class="twin docutils container">') == 2 * len(functions)
+    for torch, numpy in pairs.items():
+        for entry in (torch, numpy):
+            assert f"#{entry.name}" in page
+            assert f"def {entry.short}(" in SHELF.code(entry)
+    assert '"""' not in "".join(map(SHELF.code, functions))
 
 
 def test_the_source_is_all_there(site):
