@@ -30,5 +30,5 @@ def shared(nodeid):
         return chapter[0]
     if path == "tests/site/test_colab.py":  # copies that share little, and each takes long
         return nodeid
-    folder = re.match(r"tests/(site|nbgrader)/", path)
+    folder = re.match(r"tests/(site|nbgrader|grading)/", path)
     return folder[0] if folder else path

@@ -65,12 +65,12 @@ def explain(course, assignment, student):
 def _loss(grade, cell, state):
     """One graded cell, as the gradebook and the notebook have it."""
     score, worth = float(grade.score or 0), float(grade.max_score)
-    if grade.needs_manual_grade and grade.manual_score is None:
-        return Loss(grade.name, score, worth, "waits for somebody to grade it")
     if score >= worth:
         return Loss(grade.name, score, worth)
     if grade.name in state.missing or cell is None:
         return Loss(grade.name, score, worth, "the cell was deleted from the notebook")
+    if grade.needs_manual_grade and grade.manual_score is None:
+        return Loss(grade.name, score, worth, "waits for somebody to grade it")
     if grade.manual_score is not None:
         return Loss(grade.name, score, worth, "graded by hand")
     outputs = cell.get("outputs", [])

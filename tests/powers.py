@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ASSIGNMENT = "powers"
 NOTEBOOK = f"{ASSIGNMENT}.ipynb"
 TIMEOUT = 4  # seconds for each cell
