@@ -28,7 +28,7 @@ class CaptionedScenes(NamedTuple):
 
 
 def captioned_scenes(
-    count, *, split="train", seed=0, sizes=False, side=(16, 30), clutter=4, **options
+    count, *, split="train", seed=0, sizes=False, side=(18, 30), clutter=2, **options
 ):
     """Write scenes of two digits, and say in words what they show.
 

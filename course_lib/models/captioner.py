@@ -37,7 +37,7 @@ class View(NamedTuple):
     ready: torch.Tensor
 
 
-def caption_body(*, widths=(16, 32, 64, 64), in_channels=1, rng=None):
+def caption_body(*, widths=(16, 32, 64, 96), in_channels=1, rng=None):
     """Build a body for scenes of digits: from images to maps of an eighth of their size.
 
     Four convolutions, of which the first three have stride 2 and so take the place of pools. A unit
@@ -85,9 +85,7 @@ def caption_body(*, widths=(16, 32, 64, 64), in_channels=1, rng=None):
     )
 
 
-def captioner(
-    vocabulary_size, *, body=None, attention=True, word_features=32, hidden=128, rng=None
-):
+def captioner(vocabulary_size, *, body=None, attention=True, word_features=32, hidden=64, rng=None):
     """Build a network that writes a sentence about an image, word by word.
 
     Parameters
@@ -103,7 +101,7 @@ def captioner(
     word_features : int
         E, numbers of a word.
     hidden : int
-        H, units of the recurrent layer, and of the attention's hidden layer.
+        H, units of the recurrent layer; the attention's hidden layer has half as many.
     rng : torch.Generator, optional
         For the weights; by default one with the seed 0.
 
@@ -161,7 +159,7 @@ class Captioner(nn.Module):
         self.features = deepcopy(body.features)
         self.norm = BatchNorm(body.channels).to(rng.device)
         self.embedding = Embedding(vocabulary_size, word_features, rng=rng)
-        self.attention = Attention(hidden, P, hidden, rng=rng) if attention else None
+        self.attention = Attention(hidden, P, hidden // 2 or 1, rng=rng) if attention else None
         self.start = Linear(P, hidden, **xavier)
         self.gru = GRU(word_features + P, hidden, rng=rng)
         self.output = Linear(hidden + P, vocabulary_size, **xavier)

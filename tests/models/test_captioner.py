@@ -38,7 +38,7 @@ def test_a_body_is_what_it_says():
     assert summary(classifier(body, 10), (1, 32, 32)).rows[-1].output_shape == (10,)
     rows = {row.name: row for row in summary(body.features, (1, 64, 64)).rows}
     assert rows["conv4"].receptive_field == 33
-    assert [stage[0].out_channels for stage in body.features] == [16, 32, 64, 64]
+    assert [stage[0].out_channels for stage in body.features] == [16, 32, 64, 96]
 
 
 def test_scores_of_the_next_words(model):
