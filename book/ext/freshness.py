@@ -160,12 +160,18 @@ class Origins(EnvironmentCollector):
 
 
 def origin(app, docname):
-    """Digest of the file of a page, and the fingerprint of its notebook; None for a plain page."""
+    """Digest of what a page is written from, and the fingerprint of its notebook, or None.
+
+    That is its file, and whatever its directives have noted with its full path.
+    """
     path = Path(app.env.doc2path(docname))
     text = path.read_text(encoding="utf-8")
     notebook = as_notebook(path, text)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return digest, notebook and fingerprint(notebook, Path(app.srcdir))
+    digest = hashlib.sha256(text.encode())
+    for noted in sorted(map(Path, app.env.dependencies.get(docname, ()))):
+        if noted.is_absolute() and noted.is_file():
+            digest.update(noted.read_bytes())
+    return digest.hexdigest(), notebook and fingerprint(notebook, Path(app.srcdir))
 
 
 def choose_cache(app, docname, source):

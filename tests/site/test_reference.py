@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -200,7 +201,10 @@ def test_a_small_library(small):
     assert 'id="def-hidden"' in source
     assert "pages/reference/room.html#course_lib.room.first" in source
 
-    small.write("course_lib/room/file.py", FILE.replace("Return another.", "Return a third."))
+    path = small.write(
+        "course_lib/room/file.py", FILE.replace("Return another.", "Return a third.")
+    )
+    os.utime(path, (0, 0))  # also when an older file replaces a newer one
     assert small.build().returncode == 0
     assert "Return a third." in small.page("pages/reference/room")
     assert "Return a third." in small.page("source/room/file")
