@@ -38,6 +38,9 @@ def faults(cells):
             prose = NOT_PROSE.sub(" ", words)
             for rule in (AMERICAN, NO_ZERO, HYPE):
                 yield from (f"{cell['id']}: {found!r}" for found in rule.findall(prose))
+        solves = cell["id"].startswith(("exercise", "solution"))
+        if r"\boxed" in text and "**In words" not in text and not solves:
+            yield f"{cell['id']}: a boxed result that is not said in words"
         if text.startswith("## Exercises") and OPENING not in " ".join(text.split()):
             yield f"{cell['id']}: exercises that open in other words"
 
@@ -55,8 +58,9 @@ def test_one_voice(path):
         ('"Optimization", `optimizer`, $.5$, [a/localizer.py](../a/localizer.py).', []),
         (":::{admonition} Guess\n:::", ["a box 'Guess'"]),
         ("## Exercises\n\nSolve these.", ["other words"]),
+        (r"$$\boxed{x}$$ So it is.", ["said in words"]),
     ],
-    ids=["American", "numbers", "quoted", "box", "exercises"],
+    ids=["American", "numbers", "quoted", "box", "exercises", "result"],
 )
 def test_other_voices_are_heard(source, found):
     cell = {"id": "x", "cell_type": "markdown", "metadata": {}, "source": source}
