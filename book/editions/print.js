@@ -44,6 +44,8 @@ globalThis.numberContents = (numbers) => {
   }
 };
 
+const BRIEF = 9;  // characters: what a cell of a table does not break
+
 /** Make fit what is wider than the text or taller than a page; returns what does not. */
 globalThis.fit = ({ height, smallest, tallest, scale }) => {
   const where = (e) => `${e.closest(".leaf").dataset.name}: ${e.localName}.${e.getAttribute("class") ?? ""} ${e.textContent.trim().slice(0, 60)}`;
@@ -59,6 +61,9 @@ globalThis.fit = ({ height, smallest, tallest, scale }) => {
     const ratio = Math.floor((100 * formula.clientWidth) / formula.scrollWidth) / 100;
     formula.style.fontSize = `${ratio}em`;
     if (ratio < smallest || tooWide(formula)) complaints.push(`too wide (${ratio}): ${where(formula)}`);
+  }
+  for (const cell of document.querySelectorAll(".leaf :is(th, td)")) {
+    cell.classList.toggle("brief", cell.textContent.trim().length < BRIEF);
   }
   for (const table of document.querySelectorAll(".leaf table")) {
     const box = table.parentElement.getBoundingClientRect();

@@ -85,7 +85,8 @@ def test_says_what_it_is(reader, file):
 
 def test_the_outline_has_every_page_of_the_book(reader, shell):
     tops = [item.title for item in reader.outline if not isinstance(item, list)]
-    titles = [re.sub(r"<[^>]+>", "", title) for title in re.findall(r"<h1[^>]*>(.*?)</h1>", shell)]
+    titles = re.findall(r"<h1[^>]*>(.*?)</h1>", shell, re.DOTALL)
+    titles = [unescape(re.sub(r"<[^>]+>", "", title)) for title in titles]
     assert list(map(squeezed, tops)) == list(map(squeezed, titles))
     assert len(tops) == len([name for name in listed(ROOT) if "pages/reference/" not in name])
     assert len([title for title in tops if re.match(r"\d+\s", title)]) == len(CHAPTERS)
@@ -130,7 +131,7 @@ def test_the_contents_name_the_right_pages(file, shell, layout):
         re.findall(r'<section id="([^"]+)" class="leaf".*?<h1[^>]*>(.*?)</h1>', shell, re.DOTALL)
     )
     for place, title in titles.items():
-        title = squeezed(re.sub(r"<[^>]+>", "", title))
+        title = squeezed(unescape(re.sub(r"<[^>]+>", "", title)))
         assert words_of(layout[numbers[place] - 1], TOP).startswith(title)
 
 
