@@ -333,6 +333,18 @@ def test_a_page_weighs_what_it_loads(tmp_path):
     assert about.weight(page) == page.stat().st_size + 120
 
 
+@pytest.mark.parametrize("named", [[4, 5, 6, 10, 11, 12, 13], [4, 5, 8, 9]], ids=str)
+def test_a_shorter_course_lacks_nothing(named):
+    taught = {1, 2, 3, *named}
+    for found in chapters(ROOT):
+        if found.number in taught:
+            numbers = re.findall(r"chapters? (\d+)(?: and (\d+))?", found.needed)
+            assert {int(n) for pair in numbers for n in pair if n} <= taught
+    said = " ".join(INSTRUCTORS.split())
+    assert "go on with 4 to 6 and 10 to 13." in said
+    assert "with 4, 5, 8 and 9." in said
+
+
 def test_a_topic_is_a_title_without_its_question():
     found = {path.stem: chapter(path) for path in (ROOT / "lectures").glob("*.ipynb")}
     assert found["07-googlenet"].topic == "GoogLeNet"
