@@ -10,7 +10,7 @@ from torch import nn
 from course_lib.models.parts import check_images, draw_weights, he
 from course_lib.models.regions import RegionNet, stage
 from course_lib.shapes import check_shapes, check_tokens
-from course_lib.torch_layers import GRU, Attention, BatchNorm, Embedding, Linear, xavier_normal
+from course_lib.torch_layers import GRU, Attention, Embedding, Linear, xavier_normal
 
 __all__ = ["Captioner", "Reading", "caption_body", "captioner"]
 
@@ -157,7 +157,7 @@ class Captioner(nn.Module):
         xavier = {"initializer": xavier_normal, "rng": rng}
         self.input_shape = (body.input_channels, *body.window)
         self.features = deepcopy(body.features)
-        self.norm = BatchNorm(body.channels).to(rng.device)
+        self.norm = nn.BatchNorm2d(body.channels, device=rng.device)
         self.embedding = Embedding(vocabulary_size, word_features, rng=rng)
         self.attention = Attention(hidden, P, hidden // 2 or 1, rng=rng) if attention else None
         self.start = Linear(P, hidden, **xavier)

@@ -461,7 +461,8 @@ def gated(from_x, h, weight_h, bias_h):
     """Take one step of a GRU from `from_x` ``(N, 3H)``; return the next state, and the gates."""
     from_h = h @ weight_h.T + bias_h
     H = h.shape[1]
-    r, z = (sigmoid_forward(from_x[:, i] + from_h[:, i])[0] for i in (slice(H), slice(H, 2 * H)))
+    gates, _ = sigmoid_forward(from_x[:, : 2 * H] + from_h[:, : 2 * H])
+    r, z = gates[:, :H], gates[:, H:]
     candidate = np.tanh(from_x[:, 2 * H :] + r * from_h[:, 2 * H :])
     return (1 - z) * candidate + z * h, (r, z, candidate, from_h[:, 2 * H :])
 

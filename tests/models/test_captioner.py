@@ -64,7 +64,7 @@ def test_the_same_by_the_layers_of_torch(model):
         values = [gru.weight_x, gru.weight_h, gru.bias_x, gru.bias_h]
         cell.load_state_dict(dict(zip(names, values, strict=True)))
         norm = model.norm
-        maps = F.batch_norm(maps, norm.running_mean, norm.running_var, norm.gamma, norm.beta)
+        maps = F.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias)
         rows = torch.arange(8) * 2 / 7 - 1
         y, x = torch.meshgrid(rows, rows, indexing="ij")
         places = torch.cat([maps, torch.stack([x, y]).expand(3, 2, 8, 8)], 1).flatten(2)

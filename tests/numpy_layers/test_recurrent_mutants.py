@@ -44,7 +44,7 @@ RECURRENT = {  # the mistake: the right line, the wrong one
         "    for t in reversed(range(h.shape[1])):\n        da[:, t] =",
         "    for t in range(h.shape[1]):\n        da[:, t] =",
     ),
-    "gates in the order z, r": ("r, z = (sigmoid", "z, r = (sigmoid"),
+    "gates in the order z, r": ("r, z = gates[:", "z, r = gates[:"),
     "z keeps the candidate": (
         "return (1 - z) * candidate + z * h,",
         "return z * candidate + (1 - z) * h,",
