@@ -35,10 +35,10 @@ def read_bytes(path, limit):
     except OSError as error:
         reason = "a symbolic link" if Path(path).is_symlink() else (error.strerror or "unreadable")
         raise IntakeError(f"{Path(path).name}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IntakeError(f"{Path(path).name}: not an ordinary file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise IntakeError(f"{Path(path).name}: not an ordinary file")
         data = file.read(limit + 1)
     if len(data) > limit:
         raise IntakeError(f"{Path(path).name}: larger than {limit >> 20} MiB")
