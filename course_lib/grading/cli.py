@@ -307,6 +307,55 @@ def status(assignment: Assignment, root: Root = Path("."), db: Database = None):
 
 
 @app.command()
+def check(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook, or an assignment's name.")],
+    root: Root = Path("."),
+):
+    """For students: run the checks that you can see."""
+    from course_lib.grading import commands
+    from course_lib.grading.student import check as run
+
+    course = Course(root)
+    paths = [notebook] if notebook.is_file() else course.notebooks("release", str(notebook))
+    if not paths:
+        raise CourseError(f"check: {notebook} is neither a notebook nor an assignment")
+    try:
+        scores = [score for path in paths for score in run(path, seconds=course.seconds)]
+    except NotAvailableError as error:
+        err.print(f"Not in a sandbox, but with your rights: {error}", markup=False)
+        try:
+            commands.check(str(notebook))
+        except commands.CommandError as failed:
+            raise CourseError(str(failed)) from None
+        return
+    for score in scores:
+        out.print(str(score), markup=False, highlight=False, soft_wrap=True)
+    failed = sum(score.points < score.max_points for score in scores)
+    if failed:
+        raise CourseError(f"{failed} of {len(scores)} checks fail")
+    out.print(f"All {len(scores)} checks pass. Grading adds hidden ones.", highlight=False)
+
+
+@app.command()
+def pack(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook.")],
+    to: Annotated[Path | None, typer.Option(help="The zip file; else beside this folder.")] = None,
+    incomplete: Annotated[bool, typer.Option(help="Also if something is missing.")] = False,
+    root: Root = Path("."),
+):
+    """For students: pack a notebook and its files to hand in; refuse what is not complete."""
+    from course_lib.grading.student import pack as make
+
+    released = None
+    if (root / "nbgrader_config.py").is_file():
+        released = Course(root).folder("release", notebook.stem) / notebook.name
+        released = released if released.is_file() else None
+    target = to or Path(f"{notebook.stem}.zip")
+    made = make(notebook, target, released=released, incomplete=incomplete)
+    out.print(f"To hand in: {made}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def doctor(root: Root = Path("."), db: Database = None):
     """Say what this machine lacks for grading, and how to get it."""
     from course_lib.grading.doctor import examine

@@ -19,7 +19,7 @@ from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_locke
 
 from course_lib.grading.execution import ExecuteEveryCell
 
-__all__ = ["CommandError", "Score", "check", "grade", "release"]
+__all__ = ["CommandError", "Score", "check", "grade", "release", "remark"]
 
 
 class CommandError(Exception):
@@ -181,10 +181,10 @@ def _run(path, course):
     for cell in filter(is_grade, notebook.cells):
         points, max_points = determine_grade(cell)
         if points is not None:
-            yield Score(cell.metadata.nbgrader.grade_id, points, max_points, _remark(cell))
+            yield Score(cell.metadata.nbgrader.grade_id, points, max_points, remark(cell))
 
 
-def _remark(cell):
+def remark(cell):
     """Say in one line why a graded cell did not earn its points."""
     released_as = cell.metadata.nbgrader.get("checksum")
     if is_locked(cell) and released_as not in (None, compute_checksum(cell)):

@@ -6,6 +6,7 @@ What is refused is refused with a reason, and its original stays where it is.
 import json
 import os
 import stat
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -79,8 +80,10 @@ def read_notebook(path):
     if found["nbformat"] not in (3, 4):
         raise IntakeError(f"{name}: a notebook of format {found['nbformat']}, expected 4")
     try:
-        notebook = nbformat.reads(text, as_version=4)
-        nbformat.validate(notebook)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # two cells of one id get new ones
+            notebook = nbformat.reads(text, as_version=4)
+            nbformat.validate(notebook)
     except Exception as error:  # nbformat raises whatever broken data leads to
         reason = str(error).split("\n")[0][:200]
         raise IntakeError(f"{name}: not a valid notebook: {reason}") from None
