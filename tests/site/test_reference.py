@@ -88,6 +88,13 @@ def test_the_source_is_all_there(site):
     assert words.replace("&amp;", "&") == (ROOT / "course_lib/numpy_layers/conv.py").read_text()
 
 
+def test_pages_of_the_library_are_light(site):
+    pages = [*site.glob("pages/reference/*.html"), *site.glob("source/**/*.html")]
+    weights = {page.name: page.stat().st_size for page in pages}
+    assert len(weights) > len(ROOMS)
+    assert {name: size for name, size in weights.items() if size > 700 * 1024} == {}
+
+
 def test_sources_are_not_searched(site):
     index = (site / "searchindex.js").read_text()
     assert '"source/' not in index
