@@ -79,8 +79,10 @@ def print_book(root=ROOT):
         page.evaluate("numberContents", numbers)
         if page_numbers(print_page(page, file)) != numbers:
             raise EditionError("the contents with their page numbers move the pages")
+        headings = page.evaluate("headings()")
         shell.write_text(page.content(), encoding="utf-8")
-    fix_dates(file, released(root))
+    data = mend_outline(file.read_bytes(), headings)
+    file.write_bytes(fix_dates(data, released(root)))
     return file
 
 
@@ -115,13 +117,58 @@ def page_numbers(file):
     }
 
 
-def fix_dates(file, seconds):
+def mend_outline(data, headings):
+    """Say each heading once in the list of bookmarks.
+
+    Chromium says every text of a heading twice that it has moved to the next page.
+
+    Parameters
+    ----------
+    data : bytes
+        The PDF.
+    headings : list of list of str
+        The texts of each heading.
+
+    Returns
+    -------
+    bytes
+        The PDF, as long as before: what was too much is spaces outside of the texts.
+    """
+    known = {"".join(texts) for texts in headings}
+    patterns = ["".join(f"(?:{re.escape(text)}){{1,2}}" for text in texts) for texts in headings]
+    twice = [
+        (re.compile(pattern), texts) for pattern, texts in zip(patterns, headings, strict=True)
+    ]
+
+    def once(match):
+        title = _text(match[1])
+        found = [] if title in known else [t for pattern, t in twice if pattern.fullmatch(title)]
+        return b"/Title " + _title("".join(found[0])).ljust(len(match[1])) if found else match[0]
+
+    return re.sub(rb"/Title (<[0-9A-F]+>|\((?:\\.|[^\\()])*\))", once, data)
+
+
+def _title(text):
+    """A text as Chromium writes it into a PDF."""
+    if text.isascii():
+        return b"(" + re.sub(r"([\\()])", r"\\\1", text).encode() + b")"
+    return b"<FEFF" + text.encode("utf-16-be").hex().upper().encode() + b">"
+
+
+def _text(title):
+    """The reverse of :func:`_title`."""
+    if title.startswith(b"("):
+        return re.sub(r"\\(.)", r"\1", title[1:-1].decode("latin-1"))
+    return bytes.fromhex(title[1:-1].decode()).decode("utf-16")
+
+
+def fix_dates(data, seconds):
     """Say when the edition is of, not when it was printed: the same book is the same file."""
-    when = f"{datetime.fromtimestamp(seconds, UTC):D:%Y%m%d%H%M%S}+00'00'".encode()
-    data, found = re.subn(rb"D:\d{14}\+00'00'", lambda _: when, file.read_bytes())
+    when = f"D:{datetime.fromtimestamp(seconds, UTC):%Y%m%d%H%M%S}+00'00'".encode()
+    data, found = re.subn(rb"D:\d{14}\+00'00'", lambda _: when, data)
     if found != 2:
-        raise EditionError(f"{file.name} has {found} dates, expected those of making and changing")
-    file.write_bytes(data)
+        raise EditionError(f"the PDF has {found} dates, expected those of making and changing")
+    return data
 
 
 def main():

@@ -37,6 +37,14 @@ function entries(leaf) {
   return found;
 }
 
+/** The texts that each heading is made of. */
+globalThis.headings = () => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map((heading) => {
+  const texts = document.createTreeWalker(heading, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) found.push(texts.currentNode.data);
+  return found;
+});
+
 /** Fill in the numbers of the contents, by id. */
 globalThis.numberContents = (numbers) => {
   for (const link of document.querySelectorAll(".book-contents a")) {
