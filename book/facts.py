@@ -182,7 +182,7 @@ def _assignment(root, path):
     needed = re.search(r"\*\*You need\*\*(.*)", first)[1]
     roles = [cell["metadata"].get("nbgrader", {}) for cell in cells]
     graded = [role for role in roles if role.get("grade")]
-    listed = root / "tests/assignments" / path.stem.replace("-", "_") / "mutants.toml"
+    listed = root / "mistakes" / path.stem / "mutants.toml"
     mistakes = {}
     for mutant in tomllib.loads(listed.read_text(encoding="utf-8"))["mutant"]:
         mistakes.setdefault(mutant["section"], []).append(mutant["says"])

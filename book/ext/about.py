@@ -118,8 +118,8 @@ def benchmark(root, directive):
 
 MAKERS = {  # name: what makes it, and the files that it depends on
     "plan": (plan, "lectures/*.ipynb", "_toc.yml"),
-    "assignments": (graded, "assignments/*/*.ipynb", "tests/assignments/*/mutants.toml"),
-    "mistakes": (mistakes, "assignments/*/*.ipynb", "tests/assignments/*/mutants.toml"),
+    "assignments": (graded, "assignments/*/*.ipynb", "mistakes/*/mutants.toml"),
+    "mistakes": (mistakes, "assignments/*/*.ipynb", "mistakes/*/mutants.toml"),
     "citation": (cite, "CITATION.cff"),
     "benchmark": (benchmark, "benchmarks/results/book.md"),
     "record": (lambda root, directive: [record()],),

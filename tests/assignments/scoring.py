@@ -6,13 +6,13 @@ solution cell to its text. Nothing is isolated, so run trusted code only.
 
 import io
 import json
-import re
 import sys
-import tomllib
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from course_lib.grading.mistakes import split
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,45 +96,6 @@ def run(text, name, namespace):
         except Exception as error:
             return error
     return None
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A wrong submission: the right answers with one mistake in them.
-
-    `says` tells the student who made it; `section` is where the chapter treats it; `loses` are the
-    grade ids that it costs, and no other; `change` has, by solution cell, pairs of texts.
-    """
-
-    name: str
-    says: str
-    section: str
-    loses: list
-    change: dict
-
-    def answers(self, right):
-        """Return the changed answers; each old text must stand there once."""
-        changed = {}
-        for cell, pairs in self.change.items():
-            text = right[cell]
-            for old, new in pairs:
-                if text.count(old) != 1:
-                    raise ValueError(f"{self.name}: {cell} holds {text.count(old)} times {old!r}")
-                text = text.replace(old, new)
-            changed[cell] = text
-        return changed
-
-
-def read_mutants(path):
-    """Read the mutants of an assignment from its TOML file."""
-    return [Mutant(**mutant) for mutant in tomllib.loads(path.read_text())["mutant"]]
-
-
-def split(text):
-    """Split a file at its lines ``# %% grade-id`` into answers; its head goes to the first."""
-    before, *parts = re.split(r"^# %% (\S+)\n", text, flags=re.M)
-    parts[1] = before + parts[1]
-    return {name: answer.strip("\n") for name, answer in zip(parts[::2], parts[1::2], strict=True)}
 
 
 if __name__ == "__main__":  # python tests/assignments/scoring.py conv-backprop [answers.py]

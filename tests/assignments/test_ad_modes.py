@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from assignments import scoring
+from course_lib.grading.mistakes import read_mistakes, split
 
-HERE = Path(__file__).parent / "ad_modes"
+MISTAKES = Path(__file__).parents[2] / "mistakes" / "ad-modes"
 NOTEBOOK = scoring.read("solutions", "ad-modes")
 RELEASE = scoring.read("assignments", "ad-modes")
 RIGHT = scoring.answers(NOTEBOOK)
 ALL_POINTS = scoring.possible(NOTEBOOK)
 BY_HAND = {"words"}
 POINTS = {name: points for name, points in ALL_POINTS.items() if name not in BY_HAND}
-MUTANTS = scoring.read_mutants(HERE / "mutants.toml")
-SUBMISSIONS = sorted((HERE / "right").glob("*.py"))
+MUTANTS, _ = read_mistakes(MISTAKES)
+SUBMISSIONS = sorted((MISTAKES / "right").glob("*.py"))
 CODE = [name for name in RIGHT if name not in BY_HAND]
 
 
@@ -47,7 +48,7 @@ def test_there_are_several_designs():
 
 @pytest.mark.parametrize("path", SUBMISSIONS, ids=lambda p: p.stem)
 def test_a_right_answer_loses_nothing_however_it_is_written(path):
-    answers = scoring.split(path.read_text())
+    answers = split(path.read_text())
     assert sorted(answers) == sorted(CODE)
     assert lost(answers) == set()
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from assignments import scoring
+from course_lib.grading.mistakes import read_mistakes, split
 
-HERE = Path(__file__).parent / "conv_backprop"
+MISTAKES = Path(__file__).parents[2] / "mistakes" / "conv-backprop"
 NOTEBOOK = scoring.read("solutions", "conv-backprop")
 RELEASE = scoring.read("assignments", "conv-backprop")
 RIGHT = scoring.answers(NOTEBOOK)
 POINTS = scoring.possible(NOTEBOOK)
-MUTANTS = scoring.read_mutants(HERE / "mutants.toml")
-SUBMISSIONS = sorted((HERE / "right").glob("*.py"))
+MUTANTS, _ = read_mistakes(MISTAKES)
+SUBMISSIONS = sorted((MISTAKES / "right").glob("*.py"))
 
 
 def lost(answers):
@@ -31,7 +32,7 @@ def test_the_solution_runs_without_an_error():
 
 @pytest.mark.parametrize("path", SUBMISSIONS, ids=lambda p: p.stem)
 def test_a_right_answer_loses_nothing_however_it_is_written(path):
-    assert lost(scoring.split(path.read_text())) == set()
+    assert lost(split(path.read_text())) == set()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)

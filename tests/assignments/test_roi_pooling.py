@@ -10,14 +10,15 @@ import torch
 from torchvision.ops import nms, roi_pool
 
 from assignments import scoring
+from course_lib.grading.mistakes import read_mistakes, split
 
-HERE = Path(__file__).parent / "roi_pooling"
+MISTAKES = Path(__file__).parents[2] / "mistakes" / "roi-pooling"
 NOTEBOOK = scoring.read("solutions", "roi-pooling")
 RELEASE = scoring.read("assignments", "roi-pooling")
 RIGHT = scoring.answers(NOTEBOOK)
 POINTS = scoring.possible(NOTEBOOK)
-MUTANTS = scoring.read_mutants(HERE / "mutants.toml")
-SUBMISSIONS = sorted((HERE / "right").glob("*.py"))
+MUTANTS, _ = read_mistakes(MISTAKES)
+SUBMISSIONS = sorted((MISTAKES / "right").glob("*.py"))
 DETECTOR = {"detector-learns", "detector-boxes"}
 PREPARING = {"scenes", "teacher"}  # cells that part 5 needs, whatever the answers
 
@@ -57,7 +58,7 @@ def test_there_are_several_ways():
 
 @pytest.mark.parametrize("path", SUBMISSIONS, ids=lambda p: p.stem)
 def test_a_right_answer_loses_nothing_however_it_is_written(path):
-    answers = scoring.split(path.read_text())
+    answers = split(path.read_text())
     assert sorted(answers) == sorted(RIGHT)
     assert lost(answers) == set()
 
