@@ -32,7 +32,8 @@ def test_the_site_holds_no_answer_and_no_hidden_check(site, wanted):
 def test_the_site_holds_no_file_that_is_kept_back(site):
     names = {path.relative_to(site) for path in site.rglob("*")}
     assert [str(name) for name in names if KEPT_BACK & set(name.parts)] == []
-    kept_back = [p for f in ("solutions", "mistakes", "tests") for p in (ROOT / f).rglob("*") if p.is_file()]
+    folders = [ROOT / name for name in ("solutions", "mistakes", "tests")]
+    kept_back = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     digests = {digest(path): path for path in kept_back if path.stat().st_size > 100}
     same = {path: digests.get(digest(path)) for path in site.rglob("*") if path.is_file()}
     assert {path: kept for path, kept in same.items() if kept} == {}
