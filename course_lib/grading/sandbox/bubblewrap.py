@@ -81,6 +81,8 @@ def command(descriptor):
     arguments += ["--ro-bind", str(PACKAGE), COURSE]
     for place in ("/tmp", "/dev/shm", "/scratch"):
         arguments += ["--perms", "1777", "--tmpfs", place]
+    # Without root everything here belongs to the sandbox's user: nothing may stay for the next one.
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in _environment().items():
         arguments += ["--setenv", name, value]
     arguments += ["--chdir", "/scratch", sys.executable, "-s", "-P", "-m"]

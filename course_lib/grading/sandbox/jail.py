@@ -36,6 +36,7 @@ FORBIDDEN = (
     *("syslog", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "iopl"),
     *("ioperm", "vmsplice", "move_pages", "migrate_pages", "mbind", "set_mempolicy"),
     *("lookup_dcookie", "vhangup", "sethostname", "setdomainname"),
+    *("memfd_create", "memfd_secret", "shmget"),  # memory that no limit of a process counts
 )
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -79,7 +80,9 @@ def enter(limits, program, keep):
     program : bytes
         From :func:`system_call_filter`.
     keep : list of int
-        Descriptors that the jailed process needs; the one that waits for it closes them.
+        Descriptors that the jailed process needs; the one that waits for it closes them. Who sends
+        that one SIGTERM kills the jail: the jailed process cannot forbid it, as it can a death
+        signal of prctl(2).
 
     Raises
     ------
@@ -91,12 +94,16 @@ def enter(limits, program, keep):
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{NOBODY} {user} 1")
     _write("/proc/self/gid_map", f"{NOBODY} {group} 1")
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     child = os.fork()
     if child:
         for descriptor in keep:
             os.close(descriptor)
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _mount_own_files(limits)
     _limit_resources(limits)
@@ -128,7 +135,8 @@ def mount_proc():
 
 def _limit_resources(limits):
     for name, value in {
-        "DATA": _data_in_use() + (limits.memory_mb << 20),
+        "DATA": _in_use("VmData") + (limits.memory_mb << 20),
+        "AS": _in_use("VmSize") + (2 * limits.memory_mb << 20),  # shared memory is not in DATA
         "FSIZE": limits.disk_mb << 20,
         "NOFILE": 256,
         "CORE": 0,
@@ -145,14 +153,14 @@ def _limit_resources(limits):
         return
 
 
-def _data_in_use():
-    """Bytes that count against RLIMIT_DATA already."""
+def _in_use(name):
+    """Bytes that count against a limit already."""
     try:
         with open("/proc/self/status") as status:
             lines = dict(line.split(":", 1) for line in status)
-        return int(lines["VmData"].split()[0]) << 10
+        return int(lines[name].split()[0]) << 10
     except (OSError, KeyError, ValueError):
-        return 1 << 30
+        return 8 << 30
 
 
 def _drop_capabilities():

@@ -92,7 +92,7 @@ class Zygote:
         if "kill" in order:
             for child, name in self.children.items():
                 if name == order["kill"]:
-                    os.kill(child, signal.SIGKILL)  # number 1 of the jail dies with it
+                    os.kill(child, signal.SIGTERM)  # it kills number 1 of the jail, and waits
             return
         child = os.fork()
         if child == 0:
