@@ -5,6 +5,8 @@ value, everything else as a handle. A :class:`Contract` says which names, and wh
 stand for plain data.
 """
 
+import io
+import os
 import pickle
 import sys
 import types
@@ -38,7 +40,18 @@ CLOSED = (  # of these a submission sees nothing but what a call returns
     types.GeneratorType,
     types.CoroutineType,
     type,
+    str,  # str.format looks into everything
+    bytes,
+    os.PathLike,  # what writes files could write a module for the judge to import
+    io.IOBase,
 )
+CLOSED_NAMES = (
+    "tofile",
+    "dump",
+    "ctypes",
+    "cffi",
+    "capsule",
+)  # files and memory, of NumPy's objects
 
 
 def run(cells, supervisor, submission, job):
@@ -124,12 +137,22 @@ class Court:
     def serve(self, link, verb, arguments, options):
         """Answer the submission, which may call a function that it was given, and not more."""
         match verb, arguments:
+            case "call" | "attribute" | "set attribute" | "next", [thing, *_]:
+                self.require_passed(thing)
+            case "apply", [_, [thing]]:
+                self.require_passed(thing)
+        match verb, arguments:
             case "attribute" | "set attribute", [thing, str(name), *_]:
-                if isinstance(thing, CLOSED) or name.startswith("_"):
+                if isinstance(thing, CLOSED) or name.startswith("_") or name in CLOSED_NAMES:
                     raise AttributeError(f"{name}: a check shows no more than it passes")
             case "operate", [_, [*operands]] if not any(map(self.is_passed, operands)):
                 raise ValueError("an operation without an object of a check")
         return do(verb, arguments)
+
+    def require_passed(self, thing):
+        """Refuse a value that the submission made: a method of its own text would run here."""
+        if not self.is_passed(thing):
+            raise ValueError("a question about something that no check has passed")
 
     def is_passed(self, thing):
         """Whether the submission has a handle of this object."""
@@ -197,12 +220,13 @@ def sketch(value):
     if type(value) in (list, tuple):
         return ["list", *(sketch(part) for part in value[:20])]
     if type(value) is dict:
-        return ["dict", *([str(key), sketch(part)] for key, part in list(value.items())[:20])]
+        parts = list(value.items())[:20]
+        return ["dict", *([str(sketch(key)), sketch(part)] for key, part in parts)]
     if is_handle(value) or value is None or type(value) is str:
         return ["other", type(value).__name__]
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, float)
-    except (TypeError, ValueError):
+    except Exception:  # too large an int, a tensor on its way; a sketch is never worth a point
         return ["other", type(value).__name__]
     flat = array.ravel()
     places = np.arange(1, flat.size + 1)

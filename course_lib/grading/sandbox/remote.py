@@ -36,6 +36,11 @@ OPERATORS = (
     *("getitem", "setitem", "delitem", "contains", "neg", "pos", "abs", "invert"),
 )
 BUILTINS = ("len", "iter", "bool", "int", "float", "complex", "hash", "str", "repr")
+ADDRESSES = (  # by these libraries ask for a place in memory, and believe what they are told
+    *("__array_interface__", "__array_struct__", "__cuda_array_interface__", "__dlpack__"),
+    *("__dlpack_device__", "__dataframe__", "__arrow_c_array__", "__arrow_c_stream__"),
+)
+HEAP_TYPE = 1 << 9  # a flag of types in CPython's object.h: made by a class statement
 CALLBACK = "an argument of a function of a check"  # a path
 MAX_MESSAGE = 4000  # characters of an error
 
@@ -169,8 +174,13 @@ class Link:
         """Bring what a call did to lists and dicts that it was passed to the originals."""
         for place, message in changed.items():
             outer, _, key = place.partition("/")
-            originals = arguments[int(outer)]
-            original = originals[int(key) if isinstance(originals, list) else key]
+            originals = {"1": arguments[1:2], "2": arguments[2:3]}.get(outer)
+            if not originals or type(originals[0]) not in (list, dict):
+                raise MalformedFrame("a change of an argument that was never passed")
+            try:
+                original = originals[0][int(key) if type(originals[0]) is list else key]
+            except (ValueError, LookupError) as error:
+                raise MalformedFrame("a change of an argument that was never passed") from error
             now = self.unpack(message, buffers, "an argument")
             if type(original) is type(now) is list:
                 original[:] = now
@@ -407,9 +417,11 @@ class Remote:
         """The class, if it is one of a library: for isinstance."""
         module, _, name = of(self, "_where").rpartition(".")
         found = getattr(sys.modules.get(module), name, None)
-        return found if isinstance(found, type) else Remote
+        return found if isinstance(found, type) and is_of_python(found) else Remote
 
     def __getattr__(self, name):
+        if name in ADDRESSES:
+            raise AttributeError(name)
         return of(self, "_link").ask("attribute", self, name, path=beyond(self, f".{name}"))
 
     def __setattr__(self, name, value):
@@ -431,6 +443,11 @@ class Remote:
         if not more:
             raise StopIteration
         return value
+
+
+def is_of_python(kind):
+    """Whether a class has no layout in C: code in C would take a Remote for one of its own."""
+    return all(base.__flags__ & HEAP_TYPE for base in kind.__mro__ if base is not object)
 
 
 def is_handle(value):
