@@ -201,7 +201,7 @@ class Cells:
             os._exit(0)  # a clone that a cell forked must not go on with the notebook
         end_other_processes()
         if error is not None:
-            self.outputs.add(self.describe(error))
+            self.outputs.kept.append(self.describe(error))  # however much was shown before
         return self.outputs.finish(), time.monotonic() - started
 
     def describe(self, error):

@@ -317,7 +317,7 @@ class Attempt:
             while True:
                 left = min(self.ends, self.deadline or self.ends) - time.monotonic()
                 ready = listening.select(max(left, 0))
-                if not ready and left <= 0:
+                if left <= 0 and not any(ends[key.fileobj] == "judge" for key, _ in ready):
                     self.state = "late" if time.monotonic() >= self.ends else "timeout"
                     return
                 for key, _ in ready:
@@ -372,7 +372,7 @@ class Attempt:
         seconds = more.get("seconds")
         self.outcomes[number] = Outcome(
             list(clean(outputs)),
-            float(seconds) if type(seconds) in (int, float) else 0.0,
+            seconds if type(seconds) is float and 0 <= seconds < 1e6 else 0.0,
             more.get("sketches", []) if role == "judge" else [],
         )
 
@@ -406,10 +406,10 @@ def clean(outputs):
     }
     shown = ("text/plain", "text/html", "text/latex", "text/markdown", "image/png", "image/svg+xml")
     for output in outputs[:500]:
-        if not isinstance(output, dict) or output.get("output_type") not in kinds:
+        kind = output.get("output_type") if isinstance(output, dict) else None
+        if not isinstance(kind, str) or kind not in kinds:
             continue
-        kind = output["output_type"]
-        kept = {key: output[key] for key in kinds[kind] if key in output}
+        kept = {key: encodable(output[key]) for key in kinds[kind] if key in output}
         match {"output_type": kind, **kept}:
             case {"output_type": "stream", "name": "stdout" | "stderr", "text": str()} as good:
                 yield good
@@ -431,3 +431,17 @@ def clean(outputs):
                     "metadata": {},
                     **(extra if kind == "execute_result" else {}),
                 }
+
+
+def encodable(value):
+    """Return a text, or the texts in a list or dict, so that a file can hold it: no surrogates."""
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case list():
+            return [encodable(part) if isinstance(part, str) else part for part in value]
+        case dict():
+            return {
+                k: encodable(part) if isinstance(part, str) else part for k, part in value.items()
+            }
+    return value
