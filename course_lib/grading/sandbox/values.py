@@ -133,7 +133,7 @@ class Encoder:
     def derived(self, value, kind, depth):
         """What derives from plain data, as its base, beside a handle to itself."""
         base = next((base for base in PLAIN_BASES if base in kind.__mro__), None)
-        if base is None:
+        if base is None or kind is base:  # an array of objects derives from nothing
             return None
         plain = PLAIN_BASES[base](value)
         if type(plain) is not base:
@@ -174,7 +174,11 @@ def decode(message, buffers, resolve, shared=None):
     decoder = Decoder(buffers, resolve, shared or (lambda *_: None))
     try:
         return decoder.decode(message, 0)
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError) as error:
+    except MalformedFrame:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise MalformedFrame(f"no value: {error}") from error
+    except (RuntimeError, MemoryError) as error:  # too deep, or PyTorch cannot make it
         raise MalformedFrame(f"no value: {error}") from error
 
 
@@ -236,8 +240,8 @@ class Decoder:
     def tensor(self, name, shape, needs_grad, place):
         torch = _torch()
         dtype, data = getattr(torch, name), self.buffers[place]
-        if not data:
-            return torch.empty(shape, dtype=dtype)
+        if not data:  # then a dimension is 0: memory that nobody filled may hold anything
+            return torch.zeros(0, dtype=dtype).reshape(shape)
         tensor = torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
         return tensor.requires_grad_() if needs_grad and dtype.is_floating_point else tensor
 
