@@ -24,6 +24,14 @@ function strict(math) {
   return math;
 }
 
+/** Take the brackets off a link that goes. */
+function bare(link) {
+  const { previousSibling: before, nextSibling: after } = link;
+  if (!before?.data?.endsWith(" (") || !after?.data?.startsWith(")")) return;
+  before.data = before.data.slice(0, -2);
+  after.data = after.data.slice(1);
+}
+
 class Page {
   constructor({ name, key, html }, keys, form) {
     Object.assign(this, { name, key, keys, form });
@@ -129,7 +137,8 @@ class Page {
     const key = this.keys.get(decodeURIComponent(url.pathname.slice(1)).replace(/\.html$/, "").replace(/^index$/, "intro"));
     const id = decodeURIComponent(url.hash.slice(1));
     if (key === undefined) {
-      link.replaceWith(...(link.matches(".source-link, [download]") ? [] : link.childNodes));
+      if (link.matches(".source-link")) bare(link);
+      link.replaceWith(...(link.matches(".source-link") ? [] : link.childNodes));
     } else if (this.form === "print") {
       link.setAttribute("href", `#${this.anchor(key, id)}`);
     } else {

@@ -269,6 +269,14 @@ def test_a_link_leads_to_its_place_on_another_page(tmp_path):
     assert len(PdfReader(file).pages) == 6
 
 
+def test_what_leads_to_the_source_goes_with_its_brackets(tmp_path):
+    link = '<a class="source-link" href="../source/conv.html#pad">source</a>'
+    entry = '<a href="../pages/reference/conv.html"><code>pad</code></a>'
+    body = f"<p>In the library: {entry} ({link}), {entry}.</p>"
+    text = (printed(write_site(tmp_path, **{"01-first": body})).parent / "book.html").read_text()
+    assert "<p>In the library: <code>pad</code>, <code>pad</code>.</p>" in text
+
+
 def test_the_same_book_is_the_same_file(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     root = write_site(tmp_path, **{"01-first": "<p>First.</p>"})
