@@ -51,6 +51,9 @@ Tls = Annotated[
     Path | None,
     typer.Option(help="Folder with ca.pem, cluster.pem and cluster-key.pem, for tls:// addresses."),
 ]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Allow a scheduler elsewhere WITHOUT encryption.")
+]
 
 
 def main(arguments=None):
@@ -72,7 +75,7 @@ def main(arguments=None):
     return 0
 
 
-def engine_of(name, workers, scheduler, tls):
+def engine_of(name, workers, scheduler, tls, plain=False):
     """Return the engine that was asked for, as :func:`~.autograde.grade` takes it."""
     if name == "local" and scheduler is None:
         from course_lib.grading.engines import LocalEngine
@@ -83,7 +86,7 @@ def engine_of(name, workers, scheduler, tls):
     from course_lib.grading.cluster import ClusterEngine, security
 
     files = tls and security(tls / "ca.pem", tls / "cluster.pem", tls / "cluster-key.pem")
-    return partial(ClusterEngine, scheduler, workers=workers, security=files)
+    return partial(ClusterEngine, scheduler, workers=workers, security=files, plain=plain)
 
 
 @contextmanager
@@ -121,12 +124,13 @@ def release(
     workers: Workers = None,
     scheduler: Scheduler = None,
     tls: Tls = None,
+    plain: Plain = False,
 ):
     """Make what students get from the source, prove the checks, and pack it."""
     from course_lib.grading.release import release as make
 
     course = Course(root, db)
-    chosen = engine_of(engine, workers, scheduler, tls)
+    chosen = engine_of(engine, workers, scheduler, tls, plain)
     with progress(f"proving {assignment}") as report:
         proof, bundle = make(course, assignment, engine=chosen, report=report)
     table = Table(
@@ -158,6 +162,7 @@ def grade(
     workers: Workers = None,
     scheduler: Scheduler = None,
     tls: Tls = None,
+    plain: Plain = False,
     insecure: Annotated[
         bool,
         typer.Option(help="Run submissions WITHOUT a sandbox, with your rights. Only your own."),
@@ -173,7 +178,7 @@ def grade(
         err.print("Without a sandbox: submissions run with your rights.", style="yellow")
         commands.grade(assignment)
         return
-    chosen = engine_of(engine, workers, scheduler, tls)
+    chosen = engine_of(engine, workers, scheduler, tls, plain)
     with progress(f"grading {assignment}") as report:
         done = run(
             course, assignment, engine=chosen, students=student, again=not resume, report=report
@@ -353,6 +358,18 @@ def pack(
     target = to or Path(f"{notebook.stem}.zip")
     made = make(notebook, target, released=released, incomplete=incomplete)
     out.print(f"To hand in: {made}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def certificates(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; for all machines.")],
+    days: Annotated[int, typer.Option(help="How long they are valid.")] = 200,
+):
+    """Make what locks the channel to a cluster: ca.pem, cluster.pem, cluster-key.pem."""
+    from course_lib.grading.certificates import FILES, make_certificates
+
+    made = make_certificates(folder, days=days)
+    out.print(f"{', '.join(FILES)}, valid for {days} days: {made}", soft_wrap=True, highlight=False)
 
 
 @app.command()
