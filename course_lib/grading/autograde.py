@@ -150,6 +150,8 @@ class Session:
                     )
                 contracts.save(self.course, found)
             self.contracts[name] = found
+        modules = {module for found in self.contracts.values() for module in found.modules}
+        self.preload = tuple(sorted({*self.preload, *modules}))
 
     def run(self, students, engine):
         """Run what has to be, and save each student as soon as all of a submission has run."""

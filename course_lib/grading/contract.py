@@ -27,7 +27,8 @@ class Contract:
     """What the run of a reference notebook showed.
 
     `names`, `seconds` and `sketches` are by grade id; `scores` are the graded cells whose value is
-    a number of points. `mistakes` has what known mistakes return (:mod:`~.diagnosis`).
+    a number of points. `modules` is what was imported on the way, for a sandbox to import once;
+    `mistakes` has what known mistakes return (:mod:`~.diagnosis`).
     """
 
     assignment: str
@@ -36,6 +37,7 @@ class Contract:
     names: dict = field(default_factory=dict)
     opaque: list = field(default_factory=list)
     libraries: dict = field(default_factory=dict)
+    modules: list = field(default_factory=list)
     seconds: dict = field(default_factory=dict)
     sketches: dict = field(default_factory=dict)
     scores: list = field(default_factory=list)
@@ -112,6 +114,7 @@ def record(sandbox, assignment, path, *, seconds, files=None, more=()):
         names,
         sorted(opaque),
         libraries,
+        list(ran.modules),
         took,
         sketches,
         scores,

@@ -54,7 +54,8 @@ def run_to_json(run):
 def run_from_json(data):
     """Return the Run that :func:`run_to_json` turned into `data`."""
     outcomes = {int(number): Outcome(**outcome) for number, outcome in data["outcomes"].items()}
-    return Run(outcomes, tuple(data["opaque"]), data["libraries"], tuple(data["deaths"]))
+    seen = tuple(data["opaque"]), data["libraries"], tuple(data["modules"])
+    return Run(outcomes, *seen, tuple(data["deaths"]))
 
 
 class Results:

@@ -67,6 +67,7 @@ def run(cells, supervisor, submission, job):
         None while the reference solution is recorded; ``libraries``, what names mean that the
         reference imports in a cell of the student's.
     """
+    before = set(sys.modules)
     court = Court(cells, submission, job.get("opaque"), job.get("libraries", {}))
     for cell in job["cells"]:
         number, kind = cell["number"], cell["kind"]
@@ -79,7 +80,8 @@ def run(cells, supervisor, submission, job):
         except Lost as loss:
             supervisor.send({"lost": number, "reason": str(loss), "late": loss.late})
             return
-    supervisor.send({"done": True, "opaque": sorted(court.seen), "libraries": court.libraries})
+    seen = {"opaque": sorted(court.seen), "libraries": court.libraries}
+    supervisor.send({"done": True, "modules": sorted(set(sys.modules) - before), **seen})
 
 
 class Court:
@@ -110,13 +112,13 @@ class Court:
         self.sketches.clear()
         self.link.forget()
         self.link.seconds = cell["seconds"]
-        self.link.ask("printed")
+        self.link.ask("forget")
         for name in cell.get("names", ()):
             self.fetch(name)
         outputs, seconds = self.cells.run(cell["source"], cell["number"], cell["seconds"] + 2)
         if self.link.lost is not None:
             raise self.link.lost
-        return {"outputs": outputs, "seconds": seconds, "sketches": self.sketches[:MAX_SKETCHES]}
+        return {"outputs": outputs, "seconds": seconds, "sketches": list(self.sketches)}
 
     def fetch(self, name):
         """Take a name from the submission."""
@@ -193,12 +195,14 @@ class JudgesLink(Lender):
     def ask(self, verb, *arguments, **options):
         """As Link.ask; note the answer."""
         value = super().ask(verb, *arguments, **options)
-        if verb == "call":
+        if verb == "call" and len(self.court.sketches) < MAX_SKETCHES:
             self.court.sketches.append(sketch(value))
-            printed = super().ask("printed")
-            if isinstance(printed, str) and printed:
-                sys.stdout.write(printed)
         return value
+
+    def hear(self, text):
+        """Print what the submission printed, in the cell that called it."""
+        if text:
+            sys.stdout.write(text)
 
 
 def _from_library(kind, name):

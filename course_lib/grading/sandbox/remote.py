@@ -41,6 +41,7 @@ ADDRESSES = (  # by these libraries ask for a place in memory, and believe what 
     *("__dlpack_device__", "__dataframe__", "__arrow_c_array__", "__arrow_c_stream__"),
 )
 HEAP_TYPE = 1 << 9  # a flag of types in CPython's object.h: made by a class statement
+LARGE = 1 << 16  # bytes of an array
 CALLBACK = "an argument of a function of a check"  # a path
 MAX_MESSAGE = 4000  # characters of an error
 
@@ -82,6 +83,13 @@ class Link:
     def trace(self, error):
         """Return lines that say where in this process an error was raised."""
         return []
+
+    def said(self):
+        """Return what was printed in this process since the last answer."""
+        return ""
+
+    def hear(self, text):
+        """Take note of what was printed in the other process."""
 
     def copy_of(self, value):
         """Return a handle by which the other side gets a copy, or None."""
@@ -154,13 +162,15 @@ class Link:
             match message:
                 case ["ask", str(asked), theirs, dict(given)]:
                     self.answer(asked, theirs, buffers, given)
-                case ["value", value, dict(changed)]:
+                case ["value", value, dict(changed), str(said)]:
+                    self.hear(said)
                     try:
                         self._write_back(arguments, changed, buffers)
                         return self.unpack(value, buffers, path)
                     except MalformedFrame as error:
                         raise self.end(f"an answer that is no value: {error}") from None
-                case ["error", *description]:
+                case ["error", *description, str(said)]:
+                    self.hear(said)
                     raise rebuild(description) or self.end("an error that is none")
                 case _:
                     raise self.end("an answer that is none")
@@ -198,11 +208,12 @@ class Link:
             changed, reply = {}, []
             if verb == "call":
                 changed = self._changed(arguments, packed, buffers, reply)
-            message = ["value", encode(result, reply, self.handle, self.share), changed]
+            value = encode(result, reply, self.handle, self.share)
+            message = ["value", value, changed, self.said()]
         except (Lost, ChannelClosed):
             raise
         except BaseException as error:
-            message, reply = ["error", *describe(error), self.trace(error)], []
+            message, reply = ["error", *describe(error), self.trace(error), self.said()], []
         self._send(message, reply)
 
     def _changed(self, arguments, packed, buffers, reply):
@@ -240,7 +251,8 @@ class Link:
 class Borrower(Link):
     """An end that holds copies of the other side's arrays, and tells what it wrote into them.
 
-    It tells so before anything else that it says, so that the other side never sees an old array.
+    It tells so before anything else that it says, so that the other side never sees an old array;
+    of large arrays only in its answers, since to look through them each time would take long.
     """
 
     def __init__(self, *arguments):
@@ -257,6 +269,8 @@ class Borrower(Link):
 
     def _send(self, message, buffers):
         for number, (array, reference, data) in list(self.borrowed.items()):
+            if len(data) > LARGE and message[0] == "ask":
+                continue
             array = reference() if array is None else array
             if array is None:
                 del self.borrowed[number]

@@ -87,11 +87,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """What a notebook gave: :class:`Outcome` by number of cell; and what was seen to be opaque."""
+    """What a notebook gave: :class:`Outcome` by number of cell.
+
+    `opaque` and `libraries` are what was seen of the submission's names, `modules` what the judge
+    imported on the way, `deaths` the cells that ended their process, and why.
+    """
 
     outcomes: dict[int, Outcome]
     opaque: tuple[str, ...]
     libraries: dict
+    modules: tuple[str, ...] = ()
     deaths: tuple[str, ...] = ()
 
 
@@ -222,7 +227,8 @@ class Sandbox:
         for cell in job.cells:
             if cell.number not in outcomes:
                 outcomes[cell.number] = failed(dead.get(cell.number, late))
-        return Run(outcomes, tuple(attempt.opaque), attempt.libraries, tuple(reasons))
+        seen = tuple(attempt.opaque), attempt.libraries, tuple(attempt.modules)
+        return Run(outcomes, *seen, tuple(reasons))
 
     def restart(self):
         """Start a new warm process instead of this one."""
@@ -270,7 +276,7 @@ class Attempt:
         self.sandbox, self.job, self.limits, self.ends = sandbox, job, limits, ends
         self.cells = {cell.number: cell for cell in job.cells}
         self.outcomes, self.state, self.running, self.reason = {}, "died", None, ""
-        self.opaque, self.libraries = (), {}
+        self.opaque, self.libraries, self.modules = (), {}, ()
         self.deadline, self.received = None, 0
 
     def run(self):
@@ -357,9 +363,10 @@ class Attempt:
                 self.running, self.reason = number, reason
                 self.state = "timeout" if late else "died"
                 return True
-            case {"done": True, "opaque": opaque, "libraries": libraries}, "judge":
+            case {"done": True, "opaque": opaque, "libraries": libraries, **more}, "judge":
                 self.state, self.running = "done", None
                 self.opaque, self.libraries = opaque, libraries
+                self.modules = more.get("modules", [])
                 return True
         return False
 

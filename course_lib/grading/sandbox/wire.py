@@ -26,7 +26,7 @@ class Channel:
     """
 
     def __init__(self, socket):
-        self.socket = socket
+        self.socket, self.reader = socket, socket.makefile("rb", buffering=1 << 16)
 
     def send(self, message, buffers=()):
         """Send one frame.
@@ -66,16 +66,14 @@ class Channel:
 
     def close(self):
         """Close the socket."""
+        self.reader.close()
         self.socket.close()
 
     def _exactly(self, count):
-        data = bytearray()
-        while len(data) < count:
-            try:
-                more = self.socket.recv(min(1 << 20, count - len(data)))
-            except OSError:
-                more = b""
-            if not more:
-                raise ChannelClosed("the other side is gone")
-            data += more
-        return bytes(data)
+        try:
+            data = self.reader.read(count)
+        except OSError:
+            data = b""
+        if len(data) < count:
+            raise ChannelClosed("the other side is gone")
+        return data

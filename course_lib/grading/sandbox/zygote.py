@@ -55,7 +55,7 @@ def preload(names):
     """Import what the assignments import; return what could be imported."""
     loaded = []
     for name in names:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):  # it is imported where it is needed, or fails there
             importlib.import_module(name)
             loaded.append(name)
     if "torch" in sys.modules:
