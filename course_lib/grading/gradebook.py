@@ -97,9 +97,34 @@ def restore(course, assignment, student, name, notebook):
     except Exception as error:  # nbgrader raises whatever broken metadata leads to
         raise CourseError(f"its metadata cannot be read: {type(error).__name__}: {error}") from None
     source = nbformat.read(course.folder("release", assignment) / f"{name}.ipynb", as_version=4)
+    check_roles(notebook, source)
     with course.gradebook() as gradebook:
         texts = {c.name: c.source for c in gradebook.find_notebook(name, assignment).source_cells}
     return Restored(notebook, put_back(notebook, source, texts))
+
+
+def check_roles(notebook, released):
+    """Refuse cells that claim to be what they were not: a graded cell is run by the judge.
+
+    nbgrader restores sources and points, but believes a cell that says whether it is a test.
+
+    Raises
+    ------
+    CourseError
+        If a cell's metadata differ from what was released.
+    """
+    roles = {_grade_id(cell): _roles(cell) for cell in released.cells}
+    for cell in notebook.cells:
+        name = _grade_id(cell)
+        if "nbgrader" in cell.metadata and (name is None or roles.get(name) != _roles(cell)):
+            raise CourseError(
+                f"its metadata cannot be read: cell {name} is marked otherwise than it was released"
+            )
+
+
+def _roles(cell):
+    marks = cell.metadata.get("nbgrader", {})
+    return [bool(marks.get(role)) for role in ("grade", "solution", "task")], is_locked(cell)
 
 
 def put_back(notebook, released, texts):
