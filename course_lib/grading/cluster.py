@@ -14,6 +14,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+import dask
 from distributed import CancelledError, Client, LocalCluster, wait
 from distributed.client import ClosedClientError
 from distributed.comm import parse_address
@@ -30,6 +31,7 @@ RETRIES = 3  # of a job that failed on one worker and may succeed on another
 PATIENCE = 600  # seconds without a scheduler or without workers before the rest is not graded
 POLL = 1.0  # seconds between looks at whether they are still there
 CONNECT = 30  # seconds until a scheduler must have answered
+NO_PAGES = {"distributed.scheduler.http.routes": []}  # its pages ask nobody for a certificate
 GATHER = 60  # seconds until a result must have come over
 own = threading.local()
 
@@ -159,13 +161,14 @@ class ClusterEngine:
 
     def __enter__(self):
         if self.address is None:
-            self.cluster = LocalCluster(
-                n_workers=self.workers,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
-                security=self.security or True,
-            )
+            with dask.config.set(NO_PAGES):
+                self.cluster = LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
+                    security=self.security or True,
+                )
             self.address, self.security = self.cluster.scheduler_address, self.cluster.security
         try:
             self.client = self._connect()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from functools import partial
 
@@ -302,17 +304,29 @@ def test_a_worker_with_other_versions_refuses():
 
 
 def test_a_cluster_of_its_own_is_encrypted(released, dozen):
-    addresses = []
+    seen = {}
 
     class Noted(ClusterEngine):
         def __enter__(self):
             super().__enter__()
-            addresses.append(self.address)
+            seen["address"] = self.address
+            port = self.cluster.scheduler.http_server.port
+            seen["page"] = status_of(f"http://127.0.0.1:{port}/info/main/logs.html")
             return self
 
     done = grade(released, partial(Noted, workers=1), dozen[:1], again=True)
     assert done.states[dozen[0]].score == 15
-    assert addresses[0].startswith("tls://127.0.0.1:")
+    assert seen["address"].startswith("tls://127.0.0.1:")
+    assert seen["page"] == 404  # it has no pages, which would show its logs to everybody
+
+
+def status_of(url):
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +338,8 @@ def test_with_certificates(released, dozen, certificates, tmp_path, monkeypatch)
     with Cluster(tmp_path / "dask", certificates=certificates) as locked:
         locked.work("one")
         done = grade(released, locked.engine(), dozen[:1], again=True)
-        assert done.states[dozen[0]].score == 15
+        state = done.states[dozen[0]]
+        assert (state.score, state.reason) == (15, "")
 
         monkeypatch.setattr(cluster, "CONNECT", 2)
         strangers = make_certificates(tmp_path / "strangers")
