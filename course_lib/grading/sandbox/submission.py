@@ -100,19 +100,27 @@ class Desk:
     def serve(self, link, verb, arguments, options):
         """Do what is asked, within its time."""
         seconds = float(options.get("seconds", 60))
-        with deadline(seconds):
-            match verb, arguments:
-                case "name", [name]:
-                    return self.look_up(name)
-                case "call", [function, positional, named_]:
-                    return self.call(function, positional, named_, own=options.get("own"))
-                case "attribute", [thing, "__globals__"]:
-                    return Names(thing.__globals__)
-                case "forget", []:
-                    link.forget()
-                    self.cells.outputs.clear()
-                    return None
-            return do(verb, arguments)
+        try:
+            with deadline(seconds):
+                return self.answer(link, verb, arguments, options)
+        finally:
+            if os.getpid() != 1:
+                os._exit(0)  # a clone that a function forked must not answer a second time
+
+    def answer(self, link, verb, arguments, options):
+        """Answer one question."""
+        match verb, arguments:
+            case "name", [name]:
+                return self.look_up(name)
+            case "call", [function, positional, named_]:
+                return self.call(function, positional, named_, own=options.get("own"))
+            case "attribute", [thing, "__globals__"]:
+                return Names(thing.__globals__)
+            case "forget", []:
+                link.forget()
+                self.cells.outputs.clear()
+                return None
+        return do(verb, arguments)
 
     def look_up(self, name):
         """Return whether there is such a name, and its value or where a library has it."""
