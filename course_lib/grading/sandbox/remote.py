@@ -10,11 +10,19 @@ import builtins
 import operator
 import sys
 import weakref
+from collections import OrderedDict
 
 import numpy as np
 
 from course_lib.grading.sandbox.cells import CellTimeout
-from course_lib.grading.sandbox.values import decode, encode, raw
+from course_lib.grading.sandbox.values import (
+    decode,
+    encode,
+    is_array,
+    is_mutable,
+    is_tensor,
+    raw,
+)
 from course_lib.grading.sandbox.wire import ChannelClosed, MalformedFrame
 
 __all__ = [
@@ -42,6 +50,7 @@ ADDRESSES = (  # by these libraries ask for a place in memory, and believe what 
 )
 HEAP_TYPE = 1 << 9  # a flag of types in CPython's object.h: made by a class statement
 LARGE = 1 << 16  # bytes of an array
+REMEMBERED = 256  # arrays and lists that an end knows again when they come back
 CALLBACK = "an argument of a function of a check"  # a path
 MAX_MESSAGE = 4000  # characters of an error
 
@@ -84,6 +93,10 @@ class Link:
         """Return lines that say where in this process an error was raised."""
         return []
 
+    def tells_of(self, argument):
+        """Whether an answer says how a call has changed this argument."""
+        return type(argument) in (list, dict, set)
+
     def said(self):
         """Return what was printed in this process since the last answer."""
         return ""
@@ -109,22 +122,38 @@ class Link:
         where = f"{kind.__module__}.{kind.__qualname__}"[:200]
         return ["mine", id(value), where]
 
-    def share(self, array):
-        """Return a number by which the other side may write into an array of this one, or 0."""
-        return 0
+    def name(self, value):
+        """Return JSON by which the other side knows an array, a list or a dict again, or None."""
+        return None
 
-    def note(self, number, array, data):
-        """Take note of an array of the other side that is copied here."""
+    def instead(self, value):
+        """Return what is sent in the place of a value that the other side has, or None."""
+        return None
+
+    def named(self, name, value):
+        """Return what is taken for a value of that name."""
+        return value
+
+    def encode(self, value, buffers):
+        """Return the JSON of a value, which the other side will know again."""
+        return encode(value, buffers, self.handle, self.name, self.instead)
 
     def pack(self, value):
         """Return the JSON and the buffers of a value."""
         buffers = []
-        return encode(value, buffers, self.handle, self.share), buffers
+        return self.encode(value, buffers), buffers
+
+    def found(self, message):
+        """Return the array of this side that a message names, or None."""
+        return None
 
     def unpack(self, message, buffers, path):
         """Return the value of what the other side packed."""
 
         def resolve(handle, plain):
+            known = self.found(handle)
+            if known is not None:
+                return known
             match handle:
                 case ["yours", int(number)] if number in self.objects:
                     return self.objects[number]
@@ -132,7 +161,7 @@ class Link:
                     return self.wrap(self, handle, plain, path)
             raise MalformedFrame("a handle that was never given")
 
-        return decode(message, buffers, resolve, self.note)
+        return decode(message, buffers, resolve, self.named)
 
     # -- asking
 
@@ -192,7 +221,9 @@ class Link:
             except (ValueError, LookupError) as error:
                 raise MalformedFrame("a change of an argument that was never passed") from error
             now = self.unpack(message, buffers, "an argument")
-            if type(original) is type(now) is list:
+            if is_array(original) and is_array(now):
+                overwrite(original, raw(now))
+            elif type(original) is type(now) is list:
                 original[:] = now
             elif type(original) is type(now) and type(now) in (dict, set):
                 original.clear()
@@ -208,7 +239,7 @@ class Link:
             changed, reply = {}, []
             if verb == "call":
                 changed = self._changed(arguments, packed, buffers, reply)
-            value = encode(result, reply, self.handle, self.share)
+            value = self.encode(result, reply)
             message = ["value", value, changed, self.said()]
         except (Lost, ChannelClosed):
             raise
@@ -219,12 +250,13 @@ class Link:
     def _changed(self, arguments, packed, buffers, reply):
         """Pack those lists, dicts and sets among the arguments of a call that it has changed."""
         changed = {}
-        for outer, messages in ((1, packed[2][1:]), (2, packed[3][1:])):
-            values = arguments[outer]
+        _, _, positional, named = unnamed(packed)
+        for outer, message in ((1, positional), (2, named)):
+            values, messages = arguments[outer], unnamed(message)[1:]
             keys = list(values) if isinstance(values, dict) else range(len(values))
             for key, message in zip(keys, messages, strict=True):
                 message = message[1] if isinstance(values, dict) else message
-                if type(values[key]) not in (list, dict, set):
+                if not self.tells_of(values[key]) or message[0] == "lent":
                     continue
                 now = []
                 if bare(encode(values[key], now, self.handle), now) != bare(message, buffers):
@@ -253,19 +285,51 @@ class Borrower(Link):
 
     It tells so before anything else that it says, so that the other side never sees an old array;
     of large arrays only in its answers, since to look through them each time would take long.
+
+    What it gives away it knows again when it comes back: a function that keeps an array, or gets
+    back the list that it returned, finds the very same one, as it would without two processes.
     """
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.borrowed = {}
+        self.borrowed, self.numbers = {}, {}
+        self.kept = Recent()
 
-    def note(self, number, array, data):
-        """Remember an array, its number over there, and the bytes that it came with."""
-        self.borrowed[number] = (array, weakref.ref(array), data)
+    def name(self, value):
+        """Keep what is given away, and name it."""
+        self.kept[id(value)] = value
+        return [0, id(value)]
+
+    def instead(self, value):
+        """Return the number of a borrowed array, which its owner has."""
+        number = self.numbers.get(id(value))
+        if number is None or self.array(number) is not value:
+            return None
+        return ["lent", number]
+
+    def named(self, name, value):
+        """Return the array or list that is known by this name, or note the new one."""
+        match name:
+            case [int(number), int(own)]:
+                known = self.kept.get(own, self.array(number))
+                if type(known) is type(value) and not is_array(value):
+                    return known
+                if is_array(known) and brought_up_to_date(known, value):
+                    value = known
+                if number and is_array(value):
+                    self.borrowed[number] = (value, weakref.ref(value), raw(value))
+                    self.numbers[id(value)] = number
+        return value
+
+    def array(self, number):
+        """Return the borrowed array of a number, if it is still in use."""
+        array, reference, _ = self.borrowed.get(number, (None, lambda: None, b""))
+        return reference() if array is None else array
 
     def forget(self):
         """Forget all arrays: the call that brought them is over."""
         self.borrowed.clear()
+        self.numbers.clear()
 
     def _send(self, message, buffers):
         for number, (array, reference, data) in list(self.borrowed.items()):
@@ -288,13 +352,40 @@ class Lender(Link):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.lent = {}
+        self.received = Recent()
 
-    def share(self, array):
-        """Lend an array: give it a number."""
-        if isinstance(array, np.ndarray) and not array.flags.writeable:
-            return 0
-        self.lent[id(array)] = weakref.ref(array)
-        return id(array)
+    def name(self, value):
+        """Lend an array: give it a number; and say what came from the other side unchanged."""
+        number = 0
+        if is_array(value) and (is_tensor(value) or value.flags.writeable):
+            number = id(value)
+            self.lent[number] = weakref.ref(value)
+        own, known, before = self.received.get(id(value), (0, None, None))
+        if known is not value or self._contents(value) != before:
+            own = 0
+        return [number, own] if number or own else None
+
+    def named(self, name, value):
+        """Note a value of the other side, which gets it back if it is passed on unchanged."""
+        match name:
+            case [0, int(own)]:
+                self.received[id(value)] = (own, value, self._contents(value))
+        return value
+
+    def found(self, message):
+        """Return a lent array that came back."""
+        match message:
+            case ["lent", int(number)] if number in self.lent:
+                return self.lent[number]()
+        return None
+
+    def _contents(self, value):
+        buffers = []
+        return bare(encode(value, buffers, lambda other: ["object", id(other)]), buffers)
+
+    def tells_of(self, argument):
+        """Arrays too: those of the other side are only copied here."""
+        return is_mutable(argument)
 
     def forget(self):
         """Take all arrays back."""
@@ -308,6 +399,31 @@ class Lender(Link):
                     overwrite(self.lent[number](), data)
                 case _:
                     return message, buffers
+
+
+class Recent(OrderedDict):
+    """The values of the last few keys that were set."""
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > REMEMBERED:
+            self.popitem(last=False)
+
+
+def brought_up_to_date(array, value):
+    """Give an array the numbers of another; return whether it has them now."""
+    if type(array) is not type(value) or array.shape != value.shape or array.dtype != value.dtype:
+        return False
+    data = raw(value)
+    if raw(array) != data and (is_tensor(array) or array.flags.writeable):
+        overwrite(array, data)
+    return raw(array) == data
+
+
+def unnamed(message):
+    """Return the contents of what :func:`encode` made, without their name."""
+    return message[2] if message[0] == "named" else message
 
 
 def overwrite(array, data):
@@ -342,13 +458,11 @@ def do(verb, arguments):
 
 
 def bare(message, buffers):
-    """Return what :func:`encode` made, with the bytes themselves and without numbers of arrays."""
+    """Return what :func:`encode` made, with the bytes themselves and without names."""
     match message:
-        case ["array", dtype, shape, _, int(place)]:
-            return ["array", dtype, shape, buffers[place]]
-        case ["tensor", dtype, shape, grad, _, int(place)]:
-            return ["tensor", dtype, shape, grad, buffers[place]]
-        case ["bytes" | "number" as kind, *rest, int(place)]:
+        case ["named", _, contents]:
+            return bare(contents, buffers)
+        case ["array" | "tensor" | "bytes" | "number" as kind, *rest, int(place)]:
             return [kind, *rest, buffers[place]]
         case list():
             return [bare(part, buffers) if isinstance(part, list) else part for part in message]

@@ -13,7 +13,7 @@ import numpy as np
 
 from course_lib.grading.sandbox.wire import MalformedFrame
 
-__all__ = ["decode", "encode", "raw"]
+__all__ = ["decode", "encode", "is_array", "is_mutable", "is_tensor", "raw"]
 
 MAX_DEPTH = 60  # of lists in lists
 DTYPE = re.compile(r"[<>|=]?([?bBhHiIlLqQefdgFDG]|[biufc]\d{1,2}|U\d{1,5})")
@@ -38,7 +38,7 @@ PLAIN_BASES = {  # how the plain part of what derives from a type is got, past i
 }
 
 
-def encode(value, buffers, handle, share=None):
+def encode(value, buffers, handle, name=None, instead=None):
     """Turn a value into JSON; append its arrays to `buffers`.
 
     Parameters
@@ -50,26 +50,43 @@ def encode(value, buffers, handle, share=None):
     handle : callable
         Gets what is not plain data and returns JSON for it, a list that begins with another word
         than those used here.
-    share : callable, optional
-        Gets each array and tensor and returns a number by which the other side may name it.
+    name : callable, optional
+        Gets each array, tensor, list, dict and set, and returns JSON by which the other side knows
+        it again, or None.
+    instead : callable, optional
+        Gets the same, and returns what is sent in the place of its contents, or None.
 
     Returns
     -------
     list
     """
-    return Encoder(buffers, handle, share or (lambda _: 0)).encode(value, 0)
+    return Encoder(buffers, handle, name or _nothing, instead or _nothing).encode(value, 0)
+
+
+def _nothing(_):
+    return None
 
 
 class Encoder:
     """The state of one :func:`encode`."""
 
-    def __init__(self, buffers, handle, share):
-        self.buffers, self.handle, self.share = buffers, handle, share
+    def __init__(self, buffers, handle, name, instead):
+        self.buffers, self.handle, self.name, self.instead = buffers, handle, name, instead
 
     def encode(self, value, depth):
         """Return the JSON of a value inside `depth` others."""
         if depth > MAX_DEPTH:
             return self.handle(value)
+        if not is_mutable(value):
+            return self.contents(value, depth)
+        replacement = self.instead(value)
+        if replacement is not None:
+            return replacement
+        contents, name = self.contents(value, depth), self.name(value)
+        return contents if name is None else ["named", name, contents]
+
+    def contents(self, value, depth):
+        """Return the JSON of what a value holds."""
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return ["plain", value]
@@ -106,7 +123,7 @@ class Encoder:
         """NumPy's arrays and numbers; None for others."""
         if kind is np.ndarray and DTYPE.fullmatch(value.dtype.str):
             place = self.buffer(np.ascontiguousarray(value).tobytes())
-            return ["array", value.dtype.str, list(value.shape), self.share(value), place]
+            return ["array", value.dtype.str, list(value.shape), place]
         if isinstance(value, np.generic) and DTYPE.fullmatch(value.dtype.str):
             return ["number", value.dtype.str, self.buffer(value.tobytes())]
         if isinstance(value, np.dtype) and DTYPE.fullmatch(value.str):
@@ -128,7 +145,7 @@ class Encoder:
         if name not in TORCH_DTYPES:
             return None
         shape, needs_grad = list(value.shape), bool(value.requires_grad)
-        return ["tensor", name, shape, needs_grad, self.share(value), self.buffer(raw(value))]
+        return ["tensor", name, shape, needs_grad, self.buffer(raw(value))]
 
     def derived(self, value, kind, depth):
         """What derives from plain data, as its base, beside a handle to itself."""
@@ -146,6 +163,22 @@ class Encoder:
         return len(self.buffers) - 1
 
 
+def is_mutable(value):
+    """Whether a value is plain data that can be changed in place."""
+    return type(value) in (np.ndarray, list, dict, set) or is_tensor(value)
+
+
+def is_tensor(value):
+    """Whether a value is a tensor of PyTorch, and no other class."""
+    torch = sys.modules.get("torch")
+    return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter)
+
+
+def is_array(value):
+    """Whether a value is an array or a tensor."""
+    return type(value) is np.ndarray or is_tensor(value)
+
+
 def raw(array):
     """Bytes of an array or a tensor."""
     if isinstance(array, np.ndarray):
@@ -154,7 +187,7 @@ def raw(array):
     return data.view(sys.modules["torch"].uint8).numpy().tobytes()
 
 
-def decode(message, buffers, resolve, shared=None):
+def decode(message, buffers, resolve, named=None):
     """Turn what :func:`encode` made into a value again.
 
     Parameters
@@ -163,15 +196,15 @@ def decode(message, buffers, resolve, shared=None):
     buffers : list of bytes
     resolve : callable
         Gets a handle, and for what derives from plain data also that data, and returns a value.
-    shared : callable, optional
-        Gets each array that has a number: the number, the array and its bytes.
+    named : callable, optional
+        Gets the name of a value that has one, and the value, and returns what is taken for it.
 
     Raises
     ------
     MalformedFrame
         If it is nothing that :func:`encode` makes.
     """
-    decoder = Decoder(buffers, resolve, shared or (lambda *_: None))
+    decoder = Decoder(buffers, resolve, named or (lambda _, value: value))
     try:
         return decoder.decode(message, 0)
     except MalformedFrame:
@@ -185,8 +218,8 @@ def decode(message, buffers, resolve, shared=None):
 class Decoder:
     """The state of one :func:`decode`."""
 
-    def __init__(self, buffers, resolve, shared):
-        self.buffers, self.resolve, self.shared = buffers, resolve, shared
+    def __init__(self, buffers, resolve, named):
+        self.buffers, self.resolve, self.named = buffers, resolve, named
 
     def decode(self, message, depth):
         """Return the value of a message inside `depth` others."""
@@ -215,6 +248,8 @@ class Decoder:
                     self.decode(key, depth + 1): self.decode(value, depth + 1)
                     for key, value in rest
                 }
+            case "named", [name, contents]:
+                return self.named(name, self.decode(contents, depth + 1))
             case "derived", [plain, handle]:
                 return self.resolve(handle, self.decode(plain, depth + 1))
         return self.array(kind, rest, message)
@@ -222,9 +257,8 @@ class Decoder:
     def array(self, kind, rest, message):
         """Arrays, tensors and their types; whatever is left is a handle."""
         match kind, rest:
-            case "array", [dtype, shape, number, place] if DTYPE.fullmatch(dtype):
-                array = np.frombuffer(self.buffers[place], dtype).reshape(shape).copy()
-                return self.noted(array, number, place)
+            case "array", [dtype, shape, place] if DTYPE.fullmatch(dtype):
+                return np.frombuffer(self.buffers[place], dtype).reshape(shape).copy()
             case "number", [dtype, place] if DTYPE.fullmatch(dtype):
                 return np.frombuffer(self.buffers[place], dtype)[0]
             case "dtype", [dtype] if DTYPE.fullmatch(dtype):
@@ -233,8 +267,8 @@ class Decoder:
                 return _torch().Size(sizes)
             case "torch dtype", [name] if name in TORCH_DTYPES:
                 return getattr(_torch(), name)
-            case "tensor", [name, shape, needs_grad, number, place] if name in TORCH_DTYPES:
-                return self.noted(self.tensor(name, shape, needs_grad, place), number, place)
+            case "tensor", [name, shape, needs_grad, place] if name in TORCH_DTYPES:
+                return self.tensor(name, shape, needs_grad, place)
         return self.resolve(message, None)
 
     def tensor(self, name, shape, needs_grad, place):
@@ -244,11 +278,6 @@ class Decoder:
             return torch.zeros(0, dtype=dtype).reshape(shape)
         tensor = torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
         return tensor.requires_grad_() if needs_grad and dtype.is_floating_point else tensor
-
-    def noted(self, array, number, place):
-        if number:
-            self.shared(number, array, self.buffers[place])
-        return array
 
 
 def _torch():
