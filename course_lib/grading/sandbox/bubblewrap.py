@@ -69,8 +69,12 @@ def command(descriptor):
         arguments += ["--proc", "/proc"]
     arguments += ["--hostname", "grader", "--dev", "/dev"]
     shown = [path for path in (*SYSTEM, *_interpreter()) if os.path.exists(path)]
-    for folder in _folders([*shown, COURSE]):
-        arguments += ["--perms", "0755", "--dir", folder]
+    own = own_places([*shown, sys.prefix])
+    for place in own:
+        arguments += ["--perms", "1777", "--tmpfs", place]
+    for folder in _folders([*shown, COURSE, "/tmp/x"]):
+        if folder not in own:
+            arguments += ["--perms", "0755", "--dir", folder]
     for path in shown:
         arguments += ["--ro-bind", path, path]
     for name in ("lib", "lib64", "lib32"):
@@ -79,8 +83,6 @@ def command(descriptor):
         elif os.path.isdir(f"/{name}"):
             arguments += ["--ro-bind", f"/{name}", f"/{name}"]
     arguments += ["--ro-bind", str(PACKAGE), COURSE]
-    for place in ("/tmp", "/dev/shm", "/scratch"):
-        arguments += ["--perms", "1777", "--tmpfs", place]
     # Without root everything here belongs to the sandbox's user: nothing may stay for the next one.
     arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
     for name, value in _environment().items():
@@ -88,6 +90,12 @@ def command(descriptor):
     arguments += ["--chdir", "/scratch", sys.executable, "-s", "-P", "-m"]
     user = str(GRADER) if root else "0"
     return [*arguments, "course_lib.grading.sandbox.zygote", str(descriptor), user]
+
+
+def own_places(shown):
+    """Return where each jail has files of its own: not /tmp, if Python itself lies below it."""
+    occupied = any(str(path).startswith("/tmp/") for path in shown)
+    return ["/dev/shm", "/scratch"] if occupied else ["/dev/shm", "/scratch", "/tmp"]
 
 
 def _folders(paths):
@@ -123,10 +131,10 @@ def _links(path):
 def _environment():
     return {
         "HOME": "/scratch",
-        "IPYTHONDIR": "/tmp/ipython",
+        "IPYTHONDIR": "/scratch/.ipython",
         "LANG": "C.UTF-8",
         "MPLBACKEND": "agg",
-        "MPLCONFIGDIR": "/tmp/matplotlib",
+        "MPLCONFIGDIR": "/scratch/.matplotlib",
         "NBGRADER_EXECUTION": "autograde",
         "COURSE_PROGRESS": "0",
         "OMP_NUM_THREADS": "1",
@@ -136,4 +144,5 @@ def _environment():
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": "/course",
+        "TMPDIR": "/scratch",
     }

@@ -8,6 +8,9 @@ import ctypes
 import os
 import resource
 import signal
+import sys
+
+from course_lib.grading.sandbox.bubblewrap import own_places
 
 __all__ = ["enter", "mount_proc", "own_proc_files", "system_call_filter"]
 
@@ -119,8 +122,9 @@ def own_proc_files():
 
 def _mount_own_files(limits):
     options = f"size={limits.disk_mb}m,nr_inodes=20000,mode=0777".encode()
-    for place in (b"/scratch", b"/tmp", b"/dev/shm"):
-        _call(libc.mount(b"tmpfs", place, b"tmpfs", NOSUID | NODEV, options), f"mount {place}")
+    for place in own_places([sys.prefix, sys.base_prefix, sys.executable]):
+        mounted = libc.mount(b"tmpfs", place.encode(), b"tmpfs", NOSUID | NODEV, options)
+        _call(mounted, f"mount {place}")
     try:
         mount_proc()
     except OSError:  # masked, as in some containers: better none than that of others
