@@ -78,6 +78,16 @@ def shorten_scripts(html):
     return SCRIPT.sub(lambda match: f"{match[1]}{jsmin(match[2])}\n{match[3]}", html)
 
 
+def shorten_css(css):
+    """Leave out a style sheet's remarks, and the spaces that mean nothing; strings stay whole."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
+    parts = re.split(r"""("[^"]*"|'[^']*'|url\([^)]*\))""", css)
+    for place in range(0, len(parts), 2):
+        part = re.sub(r"\s+", " ", parts[place])
+        parts[place] = re.sub(r" ?([{};,>]) ?", r"\1", part)
+    return "".join(parts).strip()
+
+
 def shorten_katex_css(css):
     return re.sub(r"\.([a-z][\w-]*)", lambda match: f".{SHORT.get(match[1], match[1])}", css)
 

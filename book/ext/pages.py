@@ -17,6 +17,7 @@ from book import colab
 from book.ext import code, sources
 from book.ext.lean import (
     share_styles,
+    shorten_css,
     shorten_katex,
     shorten_katex_css,
     shorten_markup,
@@ -156,6 +157,8 @@ def finish_site(app, exception):
         return
     site = Path(app.outdir)
     shutil.copy(site / f"{app.config.root_doc}.html", site / "index.html")
+    for style in (site / "_static").glob("*.css"):
+        style.write_text(shorten_css(style.read_text(encoding="utf-8")), encoding="utf-8")
     current = {site / f"{name}.html" for name in {*app.env.found_docs, "search", "index"}}
     for page in {*site.rglob("*.html")} - current - {*sources.existing(app)}:
         page.unlink()

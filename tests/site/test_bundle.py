@@ -161,7 +161,7 @@ def test_the_checksums_are_those_of_the_files(folder):
 def test_nothing_is_inside_that_students_must_not_have(folder):
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
     folders = "solutions|mistakes|tests|submitted"
-    kept = re.compile(rf"(^|/)({folders}|gradebook[^/]*|grades\.csv|\.git)(/|$)")
+    kept = re.compile(rf"(^|/)({folders}|gradebook\.db|grades\.csv|\.git)(/|$)")
     assert not [name for name in names if kept.search(name)]
     hidden = bundle.secrets(ROOT)
     assert len(hidden) > 50

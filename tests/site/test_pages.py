@@ -268,7 +268,9 @@ def test_paper_is_light_and_unfolded(visit, address, name):
     page = visit(f"{address}{name}.html", theme="dark").page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
-    assert page.locator("article details:not([open])").count() == 0
+    # Of the page, not inside its figures, which print their first state.
+    folded = "document.querySelectorAll('article details:not([open])').length"
+    assert page.evaluate(folded) == 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     keyword = page.locator(".highlight .k, .highlight .kn").first
     colour = keyword.evaluate("word => getComputedStyle(word).color")
