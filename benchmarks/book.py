@@ -79,7 +79,7 @@ def cpu_of_children():
 
 
 def weights(site):
-    """Yield each page of the folder `site`, and the bytes that a browser loads to show it."""
+    """Yield each page of `site`, sources of the library excepted, and the bytes that it loads."""
     server = serve(site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
@@ -89,6 +89,8 @@ def weights(site):
         )
         for path in sorted(site.rglob("*.html")):
             name, loaded = path.relative_to(site).as_posix(), []
+            if name.startswith("source/"):
+                continue
             page = browser.new_page()
             page.on("response", lambda response, loaded=loaded: loaded.append(response))
             page.goto(f"http://localhost:{server.server_port}/{name}", wait_until="networkidle")

@@ -56,8 +56,9 @@ def _important(style):
 
 
 def shorten_markup(html):
-    """Drop what HTML says by itself: MathML's name space, and the TeX that no reader is told."""
+    """Drop what no reader is told: MathML's name space, TeX, and classes that no style uses."""
     html = html.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    html = re.sub(r' class="reference internal"| reference internal(?=")', "", html)
     html = re.sub(r'<annotation encoding="application/x-tex">[^<]*</annotation>', "", html)
     html = re.sub(r"</?semantics>", "", html)
     return re.sub(

@@ -11,6 +11,7 @@ from subprocess import PIPE, Popen
 import sphinxcontrib.katex
 from docutils import nodes
 from markupsafe import escape
+from rjsmin import jsmin
 from sphinx.util import logging
 
 from book import colab
@@ -159,6 +160,8 @@ def finish_site(app, exception):
     shutil.copy(site / f"{app.config.root_doc}.html", site / "index.html")
     for style in (site / "_static").glob("*.css"):
         style.write_text(shorten_css(style.read_text(encoding="utf-8")), encoding="utf-8")
+    script = site / "_static" / "book.js"
+    script.write_text(jsmin(script.read_text(encoding="utf-8")), encoding="utf-8")
     current = {site / f"{name}.html" for name in {*app.env.found_docs, "search", "index"}}
     for page in {*site.rglob("*.html")} - current - {*sources.existing(app)}:
         page.unlink()
