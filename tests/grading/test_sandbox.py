@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_lib.grading.sandbox import Cell, Job
+from course_lib.grading.sandbox import Cell, Job, Sandbox
 
 
 def run(sandbox, *cells, seconds=5, **more):
@@ -192,3 +192,11 @@ def test_nothing_of_the_machine_is_there(sandbox):
     )
     assert text(seen) == "False False\n"
     assert errors(socket) == ["PermissionError: [Errno 1] Operation not permitted"]
+
+
+def test_many_modules_to_import():
+    many = [f"no_such_module_{number:05}" for number in range(6000)]
+    with Sandbox(["json", *many]) as sandbox:
+        assert sandbox.about["loaded"] == 1
+        (outcome,), _ = run(sandbox, ("student", "print('here')"))
+    assert text(outcome) == "here\n"

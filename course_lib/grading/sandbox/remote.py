@@ -2,8 +2,8 @@
 
 :class:`Link` is one end of a channel, the same on both sides. Who calls waits for the answer, and
 meanwhile answers what the other side asks in order to find it: a function of the judge that was
-passed to the submission runs in the judge. What may be asked of an end is its `Policy`: the
-submission's end answers everything, the judge's end only calls of functions that it passed.
+passed to the submission runs in the judge. What an end answers is up to its `serve`: the
+submission's answers everything, the judge's only questions about what it passed.
 """
 
 import builtins
@@ -210,7 +210,7 @@ class Link:
         return self.lost
 
     def _write_back(self, arguments, changed, buffers):
-        """Bring what a call did to lists and dicts that it was passed to the originals."""
+        """Bring what a call did to arguments that it was passed to the originals."""
         for place, message in changed.items():
             outer, _, key = place.partition("/")
             originals = {"1": arguments[1:2], "2": arguments[2:3]}.get(outer)
@@ -248,7 +248,7 @@ class Link:
         self._send(message, reply)
 
     def _changed(self, arguments, packed, buffers, reply):
-        """Pack those lists, dicts and sets among the arguments of a call that it has changed."""
+        """Pack those arguments of a call that it has changed and that this end tells of."""
         changed = {}
         _, _, positional, named = unnamed(packed)
         for outer, message in ((1, positional), (2, named)):

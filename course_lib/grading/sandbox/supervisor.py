@@ -136,17 +136,16 @@ class Sandbox:
         self.group.take(self.process.pid)  # before it is told what to import
         theirs.close()
         self.control.settimeout(START_SECONDS)
-        filter_file = os.memfd_create("filter")
-        os.write(filter_file, self.program)
-        os.lseek(filter_file, 0, os.SEEK_SET)
         settings = json.dumps({"preload": self.preload}).encode()
+        files = [_in_memory(self.program), _in_memory(settings)]  # a packet may be too small
         try:
-            socket.send_fds(self.control, [settings], [filter_file])
+            socket.send_fds(self.control, [b"begin"], files)
             packet = self.control.recv(MAX_PACKET)
         except OSError:
             packet = b""
         finally:
-            os.close(filter_file)
+            for file in files:
+                os.close(file)
         if not packet:
             said = self.said()
             self.stop()
@@ -329,6 +328,8 @@ class Attempt:
                 for key, _ in ready:
                     end = key.fileobj
                     data = self._read(end)
+                    if data is None:
+                        continue
                     buffers[end] += data
                     self.received += len(data)
                     if self.received > self.limits.output_bytes:
@@ -344,10 +345,11 @@ class Attempt:
 
     @staticmethod
     def _read(end):
+        """Return what came: nothing at the end, None if there is nothing yet."""
         try:
             return end.recv(CHUNK)
         except BlockingIOError:
-            return b""
+            return None
         except OSError:
             return b""
 
@@ -382,6 +384,15 @@ class Attempt:
             seconds if type(seconds) is float and 0 <= seconds < 1e6 else 0.0,
             more.get("sketches", []) if role == "judge" else [],
         )
+
+
+def _in_memory(data):
+    """Return a descriptor from which `data` can be read."""
+    file = os.memfd_create("course")
+    with os.fdopen(os.dup(file), "wb") as writing:
+        writing.write(data)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _hex(files):

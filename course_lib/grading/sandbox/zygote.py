@@ -31,15 +31,20 @@ MAX_PACKET = 1 << 16
 def main(descriptor, user):
     """Serve until the supervisor is gone."""
     control = socket.socket(fileno=descriptor)
-    settings, (program_file,), _, _ = socket.recv_fds(control, MAX_PACKET, 1)
-    with os.fdopen(program_file, "rb") as file:
-        program = file.read()
+    _, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
+    program, settings = (_read(file) for file in files)
     if user:
         become(user)
     loaded = preload(json.loads(settings)["preload"])
     cells = Cells()
-    control.send(json.dumps({"ready": {"loaded": loaded, "python": sys.version}}).encode())
+    about = {"loaded": len(loaded), "python": sys.version}
+    control.send(json.dumps({"ready": about}).encode())
     Zygote(control, cells, program).serve()
+
+
+def _read(descriptor):
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def become(user):
