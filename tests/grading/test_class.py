@@ -128,6 +128,20 @@ def test_explain_says_why_and_what_it_looks_like(released):
     assert loss.why == "AssertionError: square(3) is not 9"
 
 
+def test_a_known_mistake_is_named_where_the_student_reads(released, monkeypatch):
+    # These checks get one number at a time, which is too little to be sure of.
+    monkeypatch.setattr("course_lib.grading.diagnosis.LEAST_NUMBERS", 1)
+    released.hand_in("twice", Student(14, {"square": "return x * 2"}))
+    released.grade(students=["twice"])
+    says = "This looks like a known mistake: it doubles the number"
+    (loss,) = (loss for loss in explain(released.course, ASSIGNMENT, "twice") if loss.why)
+    assert loss.diagnosis.startswith(says)
+    write_feedback(released.course, ASSIGNMENT, students=["twice"])
+    page = text(released.files.feedback("twice"))
+    assert says in page
+    assert "chapter 3" in page
+
+
 def test_explain_says_why_somebody_is_not_graded(graded):
     with pytest.raises(
         CourseError, match=r"garbled, powers: needs attention: powers\.ipynb: not JSON"
