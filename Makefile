@@ -35,14 +35,16 @@ test: setup  ## run every test (PYTEST="-k conv" runs some)
 lab: setup  ## open the notebooks in JupyterLab
 	@$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lectures
 
-release: setup  ## make assignments/A from solutions/A (A=conv-backprop)
-	@$(RUN) python -m course_lib.grading release $(A)
+release: setup  ## prove the checks of A, and make what students get (A=conv-backprop)
+	@$(RUN) course release $(A)
 
 check: setup  ## run the visible checks of a student's notebook (A=path/to/notebook.ipynb)
-	@$(RUN) python -m course_lib.grading check $(A)
+	@$(RUN) course check $(A)
 
-grade: setup  ## autograde what was handed in for A, write feedback and grades.csv
-	@$(RUN) python -m course_lib.grading grade $(A)
+grade: setup  ## grade what was handed in for A; write feedback and grades-A.csv
+	@$(RUN) course grade $(A)
+	@$(RUN) course feedback $(A)
+	@$(RUN) course export $(A)
 
 bench: setup  ## measure speed and memory beside PyTorch; writes benchmarks/results
 	@$(RUN) python -m benchmarks

@@ -210,6 +210,7 @@ class Course:
         return self.notebook("feedback", student).with_suffix(".html").read_text()
 
     def scores(self):
-        """Exported scores by student."""
-        with (self.root / "grades.csv").open() as file:
-            return {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+        """Exported scores by student; None for whom has none."""
+        with (self.root / f"grades-{ASSIGNMENT}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        return {row["student"]: float(row["score"]) if row["score"] else None for row in rows}

@@ -1,6 +1,6 @@
-"""Grading: checks that a student can read, and nbgrader in three commands.
+"""Grading: checks that a student can read, and the command ``course``, which grades with nbgrader.
 
-Importing it loads the checks only; :mod:`course_lib.grading.commands` needs nbgrader.
+Importing it loads the checks only; :mod:`course_lib.grading.cli` needs nbgrader.
 """
 
 from course_lib.grading.checks import (

@@ -2,6 +2,9 @@
 
 Every command is run in the folder of the course, where ``nbgrader_config.py`` lies, or told of it
 by ``--root``. It exits with 1 when it did not do what it was asked for, and says why on stderr.
+
+Each command imports what it needs itself: the sandbox cannot be imported everywhere, and ``course
+check`` must run without it.
 """
 
 import sys
@@ -23,7 +26,6 @@ from rich.progress import (
 from rich.table import Table
 
 from course_lib.grading.course import Course, CourseError
-from course_lib.grading.sandbox import NotAvailableError
 
 __all__ = ["app", "main"]
 
@@ -56,23 +58,47 @@ Plain = Annotated[
 ]
 
 
+class NoSandboxError(CourseError):
+    """This machine has no sandbox; the message says what is missing."""
+
+
 def main(arguments=None):
     """Run the command; return its exit status."""
     try:
-        app(arguments, standalone_mode=False)
-    except (CourseError, NotAvailableError) as error:
+        status = app(arguments, standalone_mode=False)  # of typer.Exit, which it does not raise
+    except CourseError as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     except typer.Abort:
         return 130
-    except typer.Exit as ending:
-        return ending.exit_code
     except Exception as error:
         if hasattr(error, "format_message"):  # a wrong argument
             err.print(error.format_message(), markup=False)
             return 2
         raise
-    return 0
+    return status or 0
+
+
+@contextmanager
+def sandboxed():
+    """Fail with one error, whatever a machine without a sandbox lacks.
+
+    Raises
+    ------
+    NoSandboxError
+    """
+    try:
+        import pyseccomp  # noqa: F401 (the first thing that is missing outside Linux)
+
+        from course_lib.grading.sandbox import NotAvailableError
+    except (ImportError, OSError, RuntimeError) as error:
+        raise NoSandboxError(
+            f"sandbox: it needs Linux, libseccomp and the extra `grading` of this package: {error}"
+        ) from None
+    try:
+        yield
+    except NotAvailableError as error:
+        raise NoSandboxError(str(error)) from None
 
 
 def engine_of(name, workers, scheduler, tls, plain=False):
@@ -127,11 +153,11 @@ def release(
     plain: Plain = False,
 ):
     """Make what students get from the source, prove the checks, and pack it."""
-    from course_lib.grading.release import release as make
-
     course = Course(root, db)
-    chosen = engine_of(engine, workers, scheduler, tls, plain)
-    with progress(f"proving {assignment}") as report:
+    with sandboxed(), progress(f"proving {assignment}") as report:
+        from course_lib.grading.release import release as make
+
+        chosen = engine_of(engine, workers, scheduler, tls, plain)
         proof, bundle = make(course, assignment, engine=chosen, report=report)
     table = Table(
         "graded cell", "points", "catches", title=f"What the checks of {assignment} catch"
@@ -169,20 +195,20 @@ def grade(
     ] = False,
 ):
     """Grade what was handed in; only what is new is run."""
-    from course_lib.grading.autograde import grade as run
-
     course = Course(root, db)
+    options = {"students": student, "again": not resume}
     if insecure:
-        from course_lib.grading import commands
+        from course_lib.grading.insecure import grade as run
 
         err.print("Without a sandbox: submissions run with your rights.", style="yellow")
-        commands.grade(assignment)
-        return
-    chosen = engine_of(engine, workers, scheduler, tls, plain)
-    with progress(f"grading {assignment}") as report:
-        done = run(
-            course, assignment, engine=chosen, students=student, again=not resume, report=report
-        )
+        with progress(f"grading {assignment}") as report:
+            done = run(course, assignment, report=report, **options)
+    else:
+        with sandboxed(), progress(f"grading {assignment}") as report:
+            from course_lib.grading.autograde import grade as run
+
+            chosen = engine_of(engine, workers, scheduler, tls, plain)
+            done = run(course, assignment, engine=chosen, report=report, **options)
     summarize(done)
     if any(state.state == "not graded" for state in done.states.values()):
         raise typer.Exit(1)
@@ -262,7 +288,7 @@ def feedback(
 def export(
     assignment: Assignment,
     format: Annotated[str, typer.Option(help="csv, canvas, or gradescope.")] = "csv",
-    to: Annotated[Path | None, typer.Option(help="The file; else ASSIGNMENT-FORMAT.*.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The file; else grades-ASSIGNMENT.*.")] = None,
     roster: Annotated[
         Path | None, typer.Option(help="What Canvas exported, to be filled in.")
     ] = None,
@@ -276,7 +302,8 @@ def export(
     text = exports.write(
         found, assignment, format=format, roster=roster and roster.read_text(encoding="utf-8-sig")
     )
-    to = to or root / f"{assignment}-{format}.{'json' if format == 'gradescope' else 'csv'}"
+    name = f"grades-{assignment}" if format == "csv" else f"grades-{assignment}-{format}"
+    to = to or root / f"{name}.{'json' if format == 'gradescope' else 'csv'}"
     to.write_text(text, encoding="utf-8")
     spread = Table("score", "students", "")
     for label, count in exports.histogram(found):
@@ -317,22 +344,24 @@ def check(
     root: Root = Path("."),
 ):
     """For students: run the checks that you can see."""
-    from course_lib.grading import commands
-    from course_lib.grading.student import check as run
+    from course_lib.grading import plain
 
     course = Course(root)
     paths = [notebook] if notebook.is_file() else course.notebooks("release", str(notebook))
     if not paths:
         raise CourseError(f"check: {notebook} is neither a notebook nor an assignment")
+
+    def say(text):
+        err.print(text, markup=False, highlight=False, soft_wrap=True)
+
     try:
-        scores = [score for path in paths for score in run(path, seconds=course.seconds)]
-    except NotAvailableError as error:
-        err.print(f"Not in a sandbox, but with your rights: {error}", markup=False)
-        try:
-            commands.check(str(notebook))
-        except commands.CommandError as failed:
-            raise CourseError(str(failed)) from None
-        return
+        with sandboxed():
+            from course_lib.grading.student import check as run
+
+            scores = [s for path in paths for s in run(path, seconds=course.seconds, say=say)]
+    except NoSandboxError as error:
+        say(f"Not in a sandbox, but with your rights: {error}")
+        scores = [s for path in paths for s in plain.check(path, seconds=course.seconds)]
     for score in scores:
         out.print(str(score), markup=False, highlight=False, soft_wrap=True)
     failed = sum(score.points < score.max_points for score in scores)

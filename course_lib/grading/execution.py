@@ -45,7 +45,7 @@ class ExecuteEveryCell(Execute):
             cell.metadata.pop("tags", None)
             not_run = _error("NotExecuted", "the cells before this one ended every kernel")
             cell.outputs = [new_output("error", **not_run)]
-        self._deadly = set()
+        self.deadly = set()
         for _ in range(self.max_kernels):
             self._running = None
             try:
@@ -62,7 +62,7 @@ class ExecuteEveryCell(Execute):
 
     def preprocess_cell(self, cell, resources, index):
         """Execute one cell, unless it ended a kernel before."""
-        if index in self._deadly:
+        if index in self.deadly:
             return cell, resources
         self._running, self._received = index, 0
         return super().preprocess_cell(cell, resources, index)
@@ -93,7 +93,7 @@ class ExecuteEveryCell(Execute):
         ended = _error("DeadKernelError", "ended the Python that ran it")
         cell.outputs = [new_output("error", **(self.error_on_timeout if timeout else ended))]
         cell.execution_count = None
-        self._deadly.add(self._running)
+        self.deadly.add(self._running)
 
 
 def _error(name, message):

@@ -1,7 +1,6 @@
 """For students: run the checks that they can see, and pack what they hand in.
 
-The checks run in the sandbox that grading uses; where the machine has none, in a kernel, which
-``course check`` says.
+The checks run in the sandbox that grading uses; :mod:`~.plain` is for machines that have none.
 """
 
 import zipfile
@@ -10,18 +9,18 @@ from pathlib import Path
 import nbformat
 from nbgrader.utils import compute_checksum, is_grade, is_locked, is_solution
 
-from course_lib.grading.commands import Score, remark
 from course_lib.grading.course import CourseError
 from course_lib.grading.gradebook import as_judged
 from course_lib.grading.intake import IntakeError, read_files, read_notebook
 from course_lib.grading.notebooks import cells_of, code_cells, imported, kind_of
+from course_lib.grading.plain import Score, remark
 from course_lib.grading.release import points
 from course_lib.grading.sandbox import Job, Sandbox
 
 __all__ = ["check", "pack", "what_is_missing"]
 
 
-def check(path, *, seconds):
+def check(path, *, seconds, say=lambda text: None):
     """Run the visible checks of a notebook in the sandbox.
 
     Parameters
@@ -29,6 +28,8 @@ def check(path, *, seconds):
     path : Path
     seconds : float
         Time of each cell.
+    say : callable
+        Told if the files beside the notebook are too many to be there when it runs.
 
     Returns
     -------
@@ -43,9 +44,13 @@ def check(path, *, seconds):
         If this machine has no sandbox.
     """
     notebook = _read(path)
+    try:
+        files = read_files(Path(path).parent)
+    except IntakeError as refusal:
+        files = {}
+        say(f"The files beside {Path(path).name} are left out: {refusal}")
     with Sandbox(imported([path])) as sandbox:
-        job = Job(cells_of(notebook, seconds=seconds), own_files=read_files(Path(path).parent))
-        ran = sandbox.run(job)
+        ran = sandbox.run(Job(cells_of(notebook, seconds=seconds), own_files=files))
     earned = points(notebook, ran, {_grade_id(cell) for cell in code_cells(notebook)})
     scores = []
     for number, cell in enumerate(code_cells(notebook), 1):

@@ -34,13 +34,21 @@ def exchanged(released, home):
 
 @pytest.fixture(scope="session")
 def graded(exchanged):
-    """The course, after the whole class was graded; `said` is what the command said."""
+    """The course, after the whole class was graded in kernels; `said` is what the command said.
+
+    tests/grading has the same class, graded in the sandbox.
+    """
     for name, student in (CLASS | REFUSED).items():
         student.hand_in(exchanged.notebook("assignments"), exchanged.notebook("submitted", name))
+    linked = exchanged.notebook("submitted", "linked")
+    linked.parent.mkdir(parents=True)
+    linked.symlink_to(exchanged.notebook("solutions"))
     garbled = exchanged.notebook("submitted", "garbled")
     garbled.parent.mkdir(parents=True)
     garbled.write_text("this is no notebook")
-    exchanged.said = exchanged.run("course_lib.grading", "grade", ASSIGNMENT, ok=False)
+    exchanged.said = exchanged.run("course_lib.grading", "grade", ASSIGNMENT, "--insecure")
+    exchanged.run("course_lib.grading", "feedback", ASSIGNMENT)
+    exchanged.run("course_lib.grading", "export", ASSIGNMENT)
     return exchanged
 
 
