@@ -325,16 +325,19 @@ def status(assignment: Assignment, root: Root = Path("."), db: Database = None):
     known = states(course, assignment)
     table = Table("student", "state", "score", "remark")
     waiting = [s for s in course.students(assignment) if s not in known]
-    for name, state in known.items():
-        score = "" if state.score is None else f"{state.score:g} of {state.max_score:g}"
-        remark = state.reason or "; ".join(
-            [*state.deaths, *(f"deleted: {m}" for m in state.missing)]
-        )
-        table.add_row(name, state.state, score, remark)
-    for name in waiting:
-        table.add_row(name, "handed in", "", f"course grade {assignment}")
     if not known and not waiting:
         raise CourseError(f"status: nothing was handed in for {assignment}")
+    with course.gradebook() as gradebook:  # where points given by hand are
+        rows = {row["student"]: row for row in gradebook.submission_dicts(assignment)}
+    for name, state in known.items():
+        row = rows.get(name) if state.state == "graded" else None
+        score = f"{row['score']:g} of {row['max_score']:g}" if row else ""
+        by_hand = row is not None and row["needs_manual_grade"]
+        deleted = [f"deleted: {cell}" for cell in state.missing]
+        remarks = [state.reason, *state.deaths, *deleted, by_hand and "waits for a grade by hand"]
+        table.add_row(name, state.state, score, "; ".join(filter(None, remarks)))
+    for name in waiting:
+        table.add_row(name, "handed in", "", f"course grade {assignment}")
     out.print(table)
 
 

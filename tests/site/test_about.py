@@ -235,22 +235,6 @@ def test_conda_and_pip_agree_with_the_project():
         assert set(named.split(",")) <= set(extras)
 
 
-def test_the_commands_of_instructors_exist():
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
-    for command in commands(INSTRUCTORS):
-        program, what, *_ = command.split()
-        if program == "make":
-            assert what in targets
-        else:
-            assert shutil.which(ROOT / program), program
-    nbgrader = re.findall(r"\.venv/bin/nbgrader (\w+)", INSTRUCTORS)
-    known = subprocess.run(
-        [Path(sys.executable).with_name("nbgrader"), "--help"], capture_output=True, text=True
-    ).stdout
-    assert set(nbgrader) >= {"release_assignment", "collect", "generate_feedback", "export"}
-    assert [name for name in nbgrader if not re.search(rf"^{name}$", known, re.M)] == []
-
-
 # ---- what is generated ----
 
 
