@@ -363,7 +363,9 @@ def check(
 
             scores = [s for path in paths for s in run(path, seconds=course.seconds, say=say)]
     except NoSandboxError as error:
-        say(f"Not in a sandbox, but with your rights: {error}")
+        first, *more = str(error).split("\n")
+        reason = f"{first} ... {more[-1]}" if more else first  # without a traceback's middle
+        say(f"Not in a sandbox, but with your rights: {reason}")
         scores = [s for path in paths for s in plain.check(path, seconds=course.seconds)]
     for score in scores:
         out.print(str(score), markup=False, highlight=False, soft_wrap=True)

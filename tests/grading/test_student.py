@@ -52,13 +52,13 @@ def test_the_command(mine, released, capsys):
 
 def test_without_a_sandbox_it_says_so(mine, released, capsys, monkeypatch):
     def nowhere(*_, **__):
-        raise NotAvailableError("sandbox: bubblewrap (bwrap) is not installed")
+        raise NotAvailableError("sandbox: bubblewrap said\nFile a.py\nit may not")
 
     monkeypatch.setattr("course_lib.grading.student.Sandbox", nowhere)
     monkeypatch.chdir(released.root)
     assert main(["check", str(mine(Student(15)))]) == 0
     said = capsys.readouterr()
-    assert "Not in a sandbox, but with your rights: sandbox: bubblewrap" in said.err
+    assert "with your rights: sandbox: bubblewrap said ... it may not\n" in said.err
     assert "All 4 checks pass" in said.out
 
 
