@@ -16,8 +16,9 @@ from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader.converters import GenerateFeedback, NbGraderException
-from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+from nbgrader.preprocessors import ClearHiddenTests, GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_locked
 
 from course_lib.grading.autograde import states
@@ -198,7 +199,8 @@ class FeedbackExporter(HTMLExporter):
 def write_feedback(course, assignment, *, students=None, report=lambda event, **_: None):
     """Write the feedback of everybody who is graded; return how many pages were written.
 
-    Who was refused gets a page that says why.
+    Who was refused gets a page that says why. No page shows a hidden check, or needs the network,
+    whatever nbgrader is configured to do.
 
     Parameters
     ----------
@@ -223,7 +225,13 @@ def write_feedback(course, assignment, *, students=None, report=lambda event, **
         if known[student].state == "graded":
             directory = copy(course.directory)
             directory.assignment_id, directory.student_id = assignment, student
-            converter = GenerateFeedback(coursedir=directory, parent=course.app, force=True)
+            converter = GenerateFeedback(
+                coursedir=directory,
+                parent=course.app,
+                force=True,
+                exporter_class=FeedbackExporter,
+            )
+            converter.preprocessors = [GetGrades, HideTests, CSSHTMLHeaderPreprocessor]
             try:
                 converter.start()
             except NbGraderException as error:
