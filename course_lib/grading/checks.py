@@ -7,6 +7,7 @@ is wrong, what was got, what was expected, and one hint.
 import sys
 import warnings
 from contextlib import contextmanager
+from functools import cache
 from types import FunctionType
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "check_unchanged",
     "differences",
     "own_code",
+    "probe",
 ]
 
 ANSWERS = (
@@ -238,15 +240,7 @@ def own_code():
     AssertionError
         From within the submission, where it calls such a function.
     """
-    modules = [sys.modules[name] for name in ANSWERS if name in sys.modules]
-    functions = [
-        thing
-        for module in modules
-        for thing in vars(module).values()
-        if isinstance(thing, FunctionType)
-        and thing.__module__ == module.__name__
-        and not thing.__closure__  # a wrapper, whose code has no like
-    ]
+    functions = _answers(tuple(name for name in ANSWERS if name in sys.modules))
     codes = [function.__code__ for function in functions]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -259,6 +253,30 @@ def own_code():
             _own_code.pop()
             for function, code in zip(functions, codes, strict=True):
                 function.__code__ = code
+
+
+@cache
+def _answers(modules):
+    """The functions of some modules that an assignment asks for."""
+    return [
+        thing
+        for name in modules
+        for thing in vars(sys.modules[name]).values()
+        if isinstance(thing, FunctionType)
+        and thing.__module__ == name
+        and not thing.__closure__  # a wrapper, whose code has no like
+    ]
+
+
+def probe(function):
+    """Mark a function of a locked cell that runs beside the student's functions, which it calls.
+
+    Where a grader keeps checks and student's code in two processes, a check calls a probe in the
+    other one: once, where it would else call the student's functions there a thousand times. What
+    the probe returns has to be plain data, and is the word of the submission: judge it as what
+    its functions return, and do not let a probe judge.
+    """
+    return function
 
 
 def is_own_code():

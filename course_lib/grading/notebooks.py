@@ -2,7 +2,8 @@
 
 A code cell is the student's unless nbgrader locks it; a locked one is given, and if it has points
 it is graded, by the judge alone. Which names a judged cell takes from the submission is read off
-the source: those that it uses and that a cell of the student's bound last.
+the source: those that it uses and that a cell of the student's bound last, or that are probes of a
+given cell (:func:`~.checks.probe`).
 """
 
 import ast
@@ -105,7 +106,23 @@ def names_from_students(notebook):
             grade_id = cell.metadata.nbgrader.grade_id
             found[grade_id] = sorted(n for n in needed if owner.get(n) == "student")
         owner |= dict.fromkeys(bound, kind_of(cell))
+        if kind_of(cell) == "given":
+            owner |= dict.fromkeys(_probes(cell.source), "student")
     return found
+
+
+def _probes(source):
+    """Names of the functions of a cell that are marked to run beside the student's."""
+    try:
+        tree = ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError:
+        return []
+    return [
+        statement.name
+        for statement in tree.body
+        if isinstance(statement, ast.FunctionDef)
+        and any(isinstance(d, ast.Name) and d.id == "probe" for d in statement.decorator_list)
+    ]
 
 
 def _names(source):

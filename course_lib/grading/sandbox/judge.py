@@ -6,10 +6,12 @@ stand for plain data.
 """
 
 import io
+import math
 import os
 import pickle
 import sys
 import types
+from functools import lru_cache
 from importlib import import_module
 
 import numpy as np
@@ -160,12 +162,16 @@ class Court:
         """Whether the submission has a handle of this object."""
         return self.link.objects.get(id(thing)) is thing
 
+    def is_allowed(self, path):
+        """Whether an object may come from there; a function's names are never plain data."""
+        return path in self.allowed or path.endswith(".__globals__")
+
     def wrap(self, link, handle, plain, path):
         """Make a value of a handle: the submission's object, unless plain data is expected."""
         if handle[0] == "copy":
             raise MalformedFrame("a copy from the submission")
         _, number, where = handle
-        if self.allowed is not None and path not in self.allowed:
+        if self.allowed is not None and not self.is_allowed(path):
             return plain if plain is not None else named(Opaque, where)(number, where, path)
         if self.allowed is None and plain is not None:
             return plain
@@ -233,11 +239,13 @@ def sketch(value):
     except Exception:  # too large an int, a tensor on its way; a sketch is never worth a point
         return ["other", type(value).__name__]
     flat = array.ravel()
-    places = np.arange(1, flat.size + 1)
     with np.errstate(all="ignore"):
-        sums = [
-            np.sum(np.abs(flat)),
-            np.sum(flat * np.cos(places)),
-            np.sum(flat * np.sin(2 * places)),
-        ]
-    return ["array", list(array.shape), *(float(s) if np.isfinite(s) else str(s) for s in sums)]
+        sums = [float(np.abs(flat).sum()), *_waves(flat.size).dot(flat).tolist()]
+    return ["array", list(array.shape), *(s if math.isfinite(s) else str(s) for s in sums)]
+
+
+@lru_cache(maxsize=256)
+def _waves(size):
+    """Two rows of weights that no two places share."""
+    places = np.arange(1, size + 1)
+    return np.array([np.cos(places), np.sin(2 * places)])

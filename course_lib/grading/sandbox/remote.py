@@ -187,7 +187,7 @@ class Link:
         packed, buffers = self.pack(list(arguments))
         self._send(["ask", verb, packed, options], buffers)
         while True:
-            message, buffers = self._receive()
+            message, buffers = self.receive()
             match message:
                 case ["ask", str(asked), theirs, dict(given)]:
                     self.answer(asked, theirs, buffers, given)
@@ -269,7 +269,8 @@ class Link:
         except ChannelClosed as error:
             raise self.end("the other side ended") from error
 
-    def _receive(self):
+    def receive(self):
+        """Wait for a message; return it and its buffers, or raise Lost."""
         try:
             return self.channel.receive()
         except (ChannelClosed, MalformedFrame) as error:
@@ -326,10 +327,30 @@ class Borrower(Link):
         array, reference, _ = self.borrowed.get(number, (None, lambda: None, b""))
         return reference() if array is None else array
 
+    def _bring_up_to_date(self, number, data):
+        """Write into a borrowed array what a check wrote into its own."""
+        array, (_, reference, _) = self.array(number), self.borrowed.get(number, (None,) * 3)
+        if array is not None:
+            overwrite(array, data)
+            self.borrowed[number] = (None, reference, raw(array))
+
     def forget(self):
         """Forget all arrays: the call that brought them is over."""
         self.borrowed.clear()
         self.numbers.clear()
+
+    def receive(self):
+        """As of every Link; hear on the way which arrays are gone or written over there."""
+        while True:
+            message, buffers = super().receive()
+            match message, buffers:
+                case ["gone", [*numbers]], _:
+                    for number in numbers:
+                        self.borrowed.pop(number, None)
+                case ["write", int(number)], [data]:
+                    self._bring_up_to_date(number, data)
+                case _:
+                    return message, buffers
 
     def _send(self, message, buffers):
         for number, (array, reference, data) in list(self.borrowed.items()):
@@ -347,11 +368,18 @@ class Borrower(Link):
 
 
 class Lender(Link):
-    """An end whose arrays the other side may write into."""
+    """An end whose arrays the other side may write into.
+
+    What a message names is held until the next one: a function of a check may have made it for its
+    answer alone. Then the other side is told what is gone, and sends its copy if it has one. It is
+    told too what a check has written into an array since, before it is asked anything: it may have
+    kept the array.
+    """
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.lent = {}
+        self.named_now, self.held, self.gone = [], [], []
         self.received = Recent()
 
     def name(self, value):
@@ -359,7 +387,9 @@ class Lender(Link):
         number = 0
         if is_array(value) and (is_tensor(value) or value.flags.writeable):
             number = id(value)
-            self.lent[number] = weakref.ref(value)
+            reference = weakref.ref(value, lambda _: self.gone.append(number))
+            self.lent[number] = (reference, self._to_watch(value))
+            self.named_now.append(value)
         own, known, before = self.received.get(id(value), (0, None, None))
         if known is not value or self._contents(value) != before:
             own = 0
@@ -376,8 +406,13 @@ class Lender(Link):
         """Return a lent array that came back."""
         match message:
             case ["lent", int(number)] if number in self.lent:
-                return self.lent[number]()
+                return self.lent[number][0]()
         return None
+
+    @staticmethod
+    def _to_watch(array):
+        """Bytes of an array by which to see that a check writes into it; None if it is large."""
+        return raw(array) if _size(array) <= LARGE else None
 
     def _contents(self, value):
         buffers = []
@@ -390,13 +425,34 @@ class Lender(Link):
     def forget(self):
         """Take all arrays back."""
         self.lent.clear()
+        self.gone.clear()
 
-    def _receive(self):
+    def _send(self, message, buffers):
+        self.held, self.named_now = self.named_now, []
+        if self.gone:
+            gone, self.gone = self.gone, []
+            super()._send(["gone", gone], [])
+        for number, (reference, data) in list(self.lent.items()):
+            array = reference()
+            if array is None or data is None:
+                continue
+            now = raw(array)
+            if now != data:
+                super()._send(["write", number], [now])
+                self.lent[number] = (reference, now)
+        super()._send(message, buffers)
+
+    def receive(self):
+        """As of every Link; write on the way what was written over there."""
         while True:
-            message, buffers = super()._receive()
+            message, buffers = super().receive()
             match message, buffers:
                 case ["write", int(number)], [data] if number in self.lent:
-                    overwrite(self.lent[number](), data)
+                    reference, _ = self.lent[number]
+                    array = reference()
+                    if array is not None:
+                        overwrite(array, data)
+                        self.lent[number] = (reference, self._to_watch(array))
                 case _:
                     return message, buffers
 
@@ -409,6 +465,11 @@ class Recent(OrderedDict):
         self.move_to_end(key)
         if len(self) > REMEMBERED:
             self.popitem(last=False)
+
+
+def _size(array):
+    """Bytes of an array or a tensor."""
+    return array.nbytes if isinstance(array, np.ndarray) else array.numel() * array.element_size()
 
 
 def brought_up_to_date(array, value):

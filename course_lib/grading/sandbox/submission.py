@@ -10,7 +10,6 @@ import sys
 
 from course_lib.grading.sandbox.cells import deadline
 from course_lib.grading.sandbox.remote import Borrower, Lost, Remote, do, named
-from course_lib.grading.sandbox.wire import ChannelClosed, MalformedFrame
 
 __all__ = ["run"]
 
@@ -28,8 +27,8 @@ def run(cells, supervisor, judge):
     link.cells = cells
     while True:
         try:
-            message, buffers = judge.receive()
-        except (ChannelClosed, MalformedFrame):
+            message, buffers = link.receive()
+        except Lost:
             return
         match message:
             case ["cell", int(number), str(source), float(seconds)]:

@@ -11,6 +11,7 @@ and tells ``{"ready": {...}}`` once, and ``{"ended": name, "code": n}`` for each
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -37,6 +38,9 @@ def main(descriptor, user):
         become(user)
     loaded = preload(json.loads(settings)["preload"])
     cells = Cells()
+    cells.describe(ValueError())  # finds out where modules have their source, which takes long
+    gc.collect()
+    gc.freeze()  # or each job would look through all that was imported, and copy its memory
     about = {"loaded": len(loaded), "python": sys.version}
     control.send(json.dumps({"ready": about}).encode())
     Zygote(control, cells, program).serve()
