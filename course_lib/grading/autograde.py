@@ -23,7 +23,7 @@ from course_lib.grading.notebooks import code_cells, imported, kind_of
 from course_lib.grading.results import Results, key_of
 from course_lib.grading.sandbox import Limits, Sandbox, SandboxError
 
-__all__ = ["Grading", "State", "grade", "states"]
+__all__ = ["Grading", "Session", "State", "grade", "states"]
 
 
 @dataclass
@@ -74,6 +74,7 @@ def grade(
     students=None,
     again=False,
     limits=None,
+    session=None,
     report: Callable = lambda event, **_: None,
 ):
     """Grade what was handed in for an assignment.
@@ -89,6 +90,8 @@ def grade(
     again : bool
         Run also what was run before.
     limits : Limits, optional
+    session : type, optional
+        Instead of :class:`Session`.
     report : callable
         Told of ``"begin", total=n`` and ``"student", state=State, waiting=n``.
 
@@ -109,7 +112,7 @@ def grade(
         who = ", ".join(unknown) or "anybody"
         where = course.folder("submitted", assignment, "STUDENT")
         raise CourseError(f"grade: nothing was handed in by {who}: no folder {where}")
-    session = Session(course, assignment, names, limits, again, report)
+    session = (session or Session)(course, assignment, names, limits, again, report)
     session.prepare_contracts()
     with tempfile.TemporaryDirectory(prefix="course-grading-") as folder:
         session.staging = Path(folder)

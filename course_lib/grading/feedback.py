@@ -188,6 +188,13 @@ class FeedbackExporter(HTMLExporter):
         ]
         return config
 
+    def from_notebook_node(self, nb, resources=None, **options):
+        """Export a notebook; say what language it is in, and where its content is."""
+        html, resources = super().from_notebook_node(nb, resources, **options)
+        html = html.replace("<html>", '<html lang="en">', 1)
+        heading = '<div class="panel-heading"'  # the first one has the score and the contents
+        return html.replace(heading, f'{heading} role="banner"', 1), resources
+
     @pass_context
     def markdown2html(self, context, source):
         """Markdown to HTML, as a filter for the template."""

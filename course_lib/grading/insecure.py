@@ -5,17 +5,14 @@ one kernel, with your rights: it may do all that you may, and give itself any po
 """
 
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_lib.grading import gradebook
-from course_lib.grading.autograde import Session
+from course_lib.grading import autograde
 from course_lib.grading.contract import Contract, files_beside, fingerprint_of_source
-from course_lib.grading.course import CourseError
 from course_lib.grading.notebooks import code_cells, kind_of
 from course_lib.grading.plain import execute
 from course_lib.grading.sandbox import Limits, Outcome, Run
@@ -72,7 +69,7 @@ def run(job):
     return Run(outcomes, (), {}, deaths=deaths)
 
 
-class PlainSession(Session):
+class PlainSession(autograde.Session):
     """A session that needs no contract: as in nbgrader, each graded cell may give its points."""
 
     def prepare_contracts(self):
@@ -87,35 +84,9 @@ class PlainSession(Session):
             self.contracts[name] = Contract(self.assignment, name, source, scores=graded)
 
 
-def grade(course, assignment, *, students=None, again=False, report=lambda event, **_: None):
-    """Grade as :func:`.autograde.grade` does, in kernels.
-
-    Parameters
-    ----------
-    course, assignment, students, again, report
-        As there.
-
-    Returns
-    -------
-    Grading
-
-    Raises
-    ------
-    CourseError
-        If nothing was handed in, or the assignment was never released.
-    """
-    started = time.monotonic()
-    names = gradebook.notebooks_of(course, assignment)
-    everybody = course.students(assignment)
-    unknown = sorted(set(students or ()) - set(everybody))
-    if unknown or not everybody:
-        raise CourseError(f"grade: nothing was handed in by {', '.join(unknown) or 'anybody'}")
-    session = PlainSession(course, assignment, names, NoSandbox(), again, report)
-    session.prepare_contracts()
-    chosen = list(students or everybody)
-    report("begin", total=len(chosen))
-    with tempfile.TemporaryDirectory(prefix="course-grading-") as folder, KernelEngine() as engine:
-        session.staging = Path(folder)
-        session.run(chosen, engine)
-    session.grading.seconds = time.monotonic() - started
-    return session.grading
+def grade(course, assignment, **options):
+    """Grade as :func:`.autograde.grade` does, with its options, in kernels."""
+    engine, limits = KernelEngine, NoSandbox()
+    return autograde.grade(
+        course, assignment, engine=engine, limits=limits, session=PlainSession, **options
+    )

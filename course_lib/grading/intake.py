@@ -16,6 +16,9 @@ __all__ = ["IntakeError", "read_files", "read_notebook"]
 MAX_NOTEBOOK = 20 << 20  # bytes
 MAX_CELLS = 2000
 MAX_DEPTH = 60  # of lists and objects in one another
+OPEN = os.O_RDONLY  # follows no link, waits for no pipe; Windows has neither, but marks lines
+for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+    OPEN |= getattr(os, _flag, 0)
 MAX_FILES, MAX_FILE, MAX_ALL = 200, 10 << 20, 50 << 20
 
 
@@ -32,7 +35,7 @@ def read_bytes(path, limit):
         If it is a link, a pipe, a device or a folder, or larger than `limit`, or not readable.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, OPEN)
     except OSError as error:
         reason = "a symbolic link" if Path(path).is_symlink() else (error.strerror or "unreadable")
         raise IntakeError(f"{Path(path).name}: {reason}") from None

@@ -47,8 +47,8 @@ def environment():
 
 def run_to_json(run):
     """Return a Run as JSON can hold it."""
-    outcomes = {str(number): asdict(outcome) for number, outcome in run.outcomes.items()}
-    return asdict(run) | {"outcomes": outcomes}
+    outcomes = {str(number): vars(outcome) for number, outcome in run.outcomes.items()}
+    return vars(run) | {"outcomes": outcomes}
 
 
 def run_from_json(data):

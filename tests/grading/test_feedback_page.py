@@ -1,4 +1,4 @@
-"""A feedback page in a browser: without scripts, without the network, without hidden checks."""
+"""A feedback page in a browser: for everybody, on a phone too, without scripts and the network."""
 
 import pytest
 from powers import ASSIGNMENT, HIDDEN
@@ -6,6 +6,8 @@ from powers import ASSIGNMENT, HIDDEN
 from course_lib.grading.feedback import write_feedback
 
 STUDENT = "half-right"
+PHONE = {"width": 360, "height": 740}
+WIDE = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,14 @@ def show(browser, feedback):
     for context in contexts:
         context.close()
     assert set(elsewhere) == {feedback.as_uri()}
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible_and_as_wide_as_the_screen(show, violations, viewport, scheme):
+    page = show(viewport=viewport, color_scheme=scheme)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
 def test_readable_without_scripts(show):

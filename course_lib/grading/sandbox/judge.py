@@ -125,7 +125,8 @@ class Court:
     def fetch(self, name):
         """Take a name from the submission."""
         try:
-            kind, value = self.link.ask("name", name, path=name)
+            as_library = self.allowed is None or name in self.libraries
+            kind, value = self.link.ask("name", name, as_library, path=name)
         except Exception as error:  # a value that the contract refuses, or that cannot be packed
             kind, value = "error", error
         self.cells.names.pop(name, None)

@@ -606,7 +606,8 @@ class Remote:
         """The class, if it is one of a library: for isinstance."""
         module, _, name = of(self, "_where").rpartition(".")
         found = getattr(sys.modules.get(module), name, None)
-        return found if isinstance(found, type) and is_of_python(found) else Remote
+        is_class = issubclass(type(found), type)  # isinstance would ask for __class__
+        return found if is_class and is_of_python(found) else Remote
 
     def __getattr__(self, name):
         if name in ADDRESSES:

@@ -109,8 +109,8 @@ class Desk:
     def answer(self, link, verb, arguments, options):
         """Answer one question."""
         match verb, arguments:
-            case "name", [name]:
-                return self.look_up(name)
+            case "name", [name, as_library]:
+                return self.look_up(name, as_library)
             case "call", [function, positional, named_]:
                 return self.call(function, positional, named_, own=options.get("own"))
             case "attribute", [thing, "__globals__"]:
@@ -121,16 +121,16 @@ class Desk:
                 return None
         return do(verb, arguments)
 
-    def look_up(self, name):
+    def look_up(self, name, as_library):
         """Return whether there is such a name, and its value or where a library has it."""
         if name not in self.cells.names:
             return "missing", None
         value = self.cells.names[name]
-        if type(value) is type(os):
+        if type(value) is type(os) and as_library:
             return "module", value.__name__
         module, attribute = getattr(value, "__module__", 0), getattr(value, "__qualname__", 0)
         named_ = isinstance(module, str) and isinstance(attribute, str) and module != "__main__"
-        if named_ and getattr(sys.modules.get(module), attribute, None) is value:
+        if as_library and named_ and getattr(sys.modules.get(module), attribute, None) is value:
             return "library", f"{module}.{attribute}"
         return "value", value
 

@@ -337,11 +337,21 @@ class Attempt:
                         return
                     for message in frames(buffers[end]):
                         if self._heed(message, ends[end]):
+                            self._hear_out(buffers, ends)
                             return
                     if not data:
                         if ends[end] == "judge":
                             return
                         listening.unregister(end)
+
+    def _hear_out(self, buffers, ends):
+        """Take note of what the submission told before the judge's last message."""
+        (end,) = (end for end, role in ends.items() if role == "submission")
+        while (data := self._read(end)) and self.received <= self.limits.output_bytes:
+            buffers[end] += data
+            self.received += len(data)
+        for message in frames(buffers[end]):
+            self._heed(message, "submission")
 
     @staticmethod
     def _read(end):
