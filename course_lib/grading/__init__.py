@@ -11,6 +11,7 @@ from course_lib.grading.checks import (
     check_unchanged,
     differences,
     own_code,
+    probe,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "check_unchanged",
     "differences",
     "own_code",
+    "probe",
 ]
