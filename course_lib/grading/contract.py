@@ -18,7 +18,7 @@ from course_lib.grading.sandbox import Job
 __all__ = ["Contract", "fingerprint_of_source", "load", "record", "save"]
 
 LEAST_SECONDS = 15  # that a cell has, however fast the reference is
-SLOWER = 20  # times the reference's time is allowed
+SLOWER = 20  # times what the slowest right solution takes is allowed
 MORE_FILES = 50 << 20  # bytes of files beside a notebook
 
 
@@ -26,7 +26,7 @@ MORE_FILES = 50 << 20  # bytes of files beside a notebook
 class Contract:
     """What the run of a reference notebook showed.
 
-    `names`, `seconds` and `sketches` are by grade id; `scores` are the graded cells whose value is
+    `names`, `sketches` and `seconds`, of the slowest right solution, are by grade id; `scores` are the graded cells whose value is
     a number of points. `modules` is what was imported on the way, for a sandbox to import once;
     `mistakes` has what known mistakes return (:mod:`~.diagnosis`).
     """
@@ -97,14 +97,19 @@ def record(sandbox, assignment, path, *, seconds, files=None, more=()):
     names = names_from_students(notebook)
     ran = sandbox.run(Job(cells_of(notebook, seconds=seconds, names=names), files or {}))
     opaque, libraries = set(ran.opaque), dict(ran.libraries)
+    took, sketches, scores = {}, {}, []
     for other in more:
         again = sandbox.run(Job(cells_of(other, seconds=seconds, names=names), files or {}))
         opaque |= set(again.opaque)
-    took, sketches, scores = {}, {}, []
+        for number, cell in enumerate(code_cells(other), 1):
+            if kind_of(cell) != "student":
+                name = cell.metadata.nbgrader.grade_id
+                took[name] = max(took.get(name, 0), again.outcomes[number].seconds)
     for number, cell in enumerate(code_cells(notebook), 1):
         if kind_of(cell) != "student":
             name, outcome = cell.metadata.nbgrader.grade_id, ran.outcomes[number]
-            took[name], sketches[name] = outcome.seconds, outcome.sketches
+            took[name] = max(took.get(name, 0), outcome.seconds)
+            sketches[name] = outcome.sketches
             if any(output["output_type"] == "execute_result" for output in outcome.outputs):
                 scores.append(name)
     contract = Contract(

@@ -24,7 +24,8 @@ class Mistake:
     """A wrong submission: the right answers with one mistake in them.
 
     `says` tells the student who made it; `section` is where the chapter treats it; `loses` are the
-    grade ids that it costs, and no other; `change` has, by solution cell, pairs of texts.
+    grade ids that it costs, and no other but those of `may_lose`; `change` has, by solution cell,
+    pairs of texts.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Mistake:
     section: str
     loses: list
     change: dict
+    may_lose: tuple = ()
 
     def answers(self, right):
         """Return the changed answers, by grade id.
@@ -67,7 +69,9 @@ def read_mistakes(folder):
     if not path.is_file():
         return [], ""
     found = tomllib.loads(path.read_text(encoding="utf-8"))
-    return [Mistake(**mutant) for mutant in found["mutant"]], found.get("chapter", "")
+    may_lose = tuple(found.get("may_lose", ()))
+    mistakes = [Mistake(**mutant, may_lose=may_lose) for mutant in found["mutant"]]
+    return mistakes, found.get("chapter", "")
 
 
 def read_right(folder):

@@ -48,6 +48,7 @@ def test_the_bundle_holds_what_students_may_see(released):
     "old, new, fault",
     [
         ('loses = ["last"]', "loses = []", "first loses last, expected nothing"),
+        ('loses = ["last"]', 'loses = ["last", "cube"]', "first loses last, expected cube, last"),
         ("return x + x", "return x**2", "doubled loses nothing, expected square"),
     ],
 )
@@ -76,3 +77,15 @@ def test_a_wrong_solution_stops_the_release(released):
 def test_nothing_to_release(released):
     with pytest.raises(CourseError, match="release: there is no notebook in"):
         release.release(Course(released.root), "cubes", engine=LocalEngine)
+
+
+def test_a_cell_that_a_mistake_may_lose_is_no_fault(released):
+    path = released.root / "mistakes" / ASSIGNMENT / "mutants.toml"
+    kept = path.read_text()
+    without = kept.replace('loses = ["last"]', "loses = []")
+    path.write_text(f'may_lose = ["last", "cube"]\n{without}')
+    try:
+        proof, _ = release.release(released.course, ASSIGNMENT, engine=LocalEngine)
+    finally:
+        path.write_text(kept)
+    assert proof.caught["first"] == ["last"]

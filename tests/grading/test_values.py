@@ -4,6 +4,8 @@ import contextlib
 import json
 import socket
 import struct
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -91,7 +93,11 @@ def test_arrays_cross_exactly(dtype, shape):
 
 
 @pytest.mark.parametrize(
-    "value", [np.float32(0.1), np.int64(-5), np.bool_(True), slice(1, None, 2), ...]
+    "value",
+    [
+        *(np.float32(0.1), np.int64(-5), np.bool_(True), slice(1, None, 2), ...),
+        *(range(3, -9, -2), Fraction(-22, 7), Decimal("1.20"), Decimal("NaN")),
+    ],
 )
 def test_numbers_and_slices(value):
     assert same(there_and_back(value), value)

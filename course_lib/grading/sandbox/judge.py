@@ -173,7 +173,7 @@ class Court:
             raise MalformedFrame("a copy from the submission")
         _, number, where = handle
         if self.allowed is not None and not self.is_allowed(path):
-            return plain if plain is not None else named(Opaque, where)(number, where, path)
+            return plain if plain is not None else named(Opaque, where)(link, number, where, path)
         if self.allowed is None and plain is not None:
             return plain
         self.seen.add(path)

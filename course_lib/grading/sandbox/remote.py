@@ -561,18 +561,28 @@ def rebuild(description):
 
 
 class Opaque:
-    """An object of the other side that can be handed back, and nothing else.
+    """An object of the other side that can be handed back and iterated over, and nothing else.
 
     It stands where the reference solution gives plain data. A submission may well keep an object of
     its own in a cache; a check that computes with one would believe whatever it answers.
     """
 
-    __slots__ = ("_handle", "_path", "_where")
+    __slots__ = ("_handle", "_link", "_path", "_where")
     __array_ufunc__ = None
 
-    def __init__(self, handle, where, path):
-        for name, value in zip(Opaque.__slots__, (handle, path, where), strict=True):
+    def __init__(self, link, handle, where, path):
+        for name, value in zip(Opaque.__slots__, (handle, link, path, where), strict=True):
             object.__setattr__(self, name, value)
+
+    def __iter__(self):
+        """Yield what it yields, a generator say where the reference returns a list."""
+        link, path = of(self, "_link"), beyond(self, "[]")
+        iterator = link.ask("apply", "iter", [self], path=path)
+        while True:
+            more, value = link.ask("next", iterator, path=path)
+            if more is not True:
+                return
+            yield value
 
     def __getattr__(self, name):
         if name.startswith("__"):  # asked by Python and NumPy, which go on without
@@ -693,4 +703,6 @@ for _name in OPERATORS:
 for _name in BUILTINS:
     setattr(Remote, f"__{_name}__", _builtin(_name))
 for _name in ("call", *BUILTINS[:-2]):
+    if _name == "iter":
+        continue
     setattr(Opaque, f"__{_name}__", refuse_use)

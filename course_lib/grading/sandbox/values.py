@@ -1,13 +1,15 @@
 """Values in frames: plain data by value, everything else by handle.
 
 Nothing is unpickled that the submission sent. A value crosses with its exact type if it is None, a
-bool, number, string, bytes, slice, a NumPy array, number or dtype, a tensor, or a list, tuple, set
-or dict of such. What derives from one of these types crosses as its base, so that no operator that
+bool, number, string, bytes, slice, range, a NumPy array, number or dtype, a tensor, or a list,
+tuple, set or dict of such. What derives from one of these types crosses as its base, so that no operator that
 a submission defined crosses with it. Of anything else only a handle crosses.
 """
 
 import re
 import sys
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -21,6 +23,7 @@ TORCH_DTYPES = (
     *("bool", "uint8", "int8", "int16", "int32", "int64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
+SCALARS = (int, float, complex, bytes, slice, range, Fraction, Decimal)
 CONTAINERS = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
 MAKERS = {name: kind for kind, name in CONTAINERS.items()}
 PLAIN_BASES = {  # how the plain part of what derives from a type is got, past its own methods
@@ -90,7 +93,7 @@ class Encoder:
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return ["plain", value]
-        if kind in (int, float, complex, bytes, slice) or value is Ellipsis:
+        if kind in SCALARS or value is Ellipsis:
             return self.scalar(value, kind, depth)
         if kind in CONTAINERS:
             return [CONTAINERS[kind], *(self.encode(part, depth + 1) for part in value)]
@@ -112,6 +115,12 @@ class Encoder:
             return ["float", value.hex()]
         if kind is complex:
             return ["complex", value.real.hex(), value.imag.hex()]
+        if kind is Fraction:
+            return ["fraction", hex(value.numerator), hex(value.denominator)]
+        if kind is Decimal:
+            return ["decimal", str(value)]
+        if kind is range:
+            return ["range", hex(value.start), hex(value.stop), hex(value.step)]
         if kind is bytes:
             return ["bytes", self.buffer(value)]
         if kind is slice:
@@ -237,6 +246,12 @@ class Decoder:
                 return float.fromhex(text)
             case "complex", [real, imaginary]:
                 return complex(float.fromhex(real), float.fromhex(imaginary))
+            case "fraction", [numerator, denominator]:
+                return Fraction(int(numerator, 16), int(denominator, 16))
+            case "decimal", [str(text)]:
+                return Decimal(text)
+            case "range", [_, _, _]:
+                return range(*(int(text, 16) for text in rest))
             case "bytes", [place]:
                 return self.buffers[place]
             case "ellipsis", []:
