@@ -268,16 +268,19 @@ class Session:
     def outputs(self, name, submission):
         """Yield execution count and outputs for each code cell that was handed in."""
         ran = submission.ran[submission.keys[name]]
-        scores = set(self.contracts[name].scores)
+        scores, judged = set(self.contracts[name].scores), {}
         for number, cell in enumerate(code_cells(submission.restored[name].notebook), 1):
             if cell.metadata.get("course_missing"):
                 continue
             grade_id, outcome = _grade_id(cell), ran.outcomes[number]
-            judged = gradebook.as_judged(outcome, kind_of(cell), has_score=grade_id in scores)
-            if any(output["output_type"] == "error" for output in judged):
-                found = diagnose(self.contracts[name], grade_id, outcome.sketches)
-                judged += [found.as_output(self.course.site)] if found else []
-            yield number, judged
+            outputs = gradebook.as_judged(outcome, kind_of(cell), has_score=grade_id in scores)
+            judged[number] = grade_id, outputs, outcome.sketches
+        failed = {grade_id for grade_id, outputs, _ in judged.values() if _has_failed(outputs)}
+        for number, (grade_id, outputs, sketches) in judged.items():
+            if _has_failed(outputs):
+                found = diagnose(self.contracts[name], grade_id, sketches, failed)
+                outputs += [found.as_output(self.course.site)] if found else []
+            yield number, outputs
 
     def note(self, state):
         """Remember a state and tell of it; keep all of them on disk now and then."""
@@ -313,6 +316,10 @@ class Submission:
     def is_saved(self, state):
         """Whether this very submission is in the gradebook already."""
         return state is not None and state.state == "graded" and state.keys == self.keys
+
+
+def _has_failed(outputs):
+    return any(output["output_type"] == "error" for output in outputs)
 
 
 def _grade_id(cell):

@@ -26,9 +26,9 @@ MORE_FILES = 50 << 20  # bytes of files beside a notebook
 class Contract:
     """What the run of a reference notebook showed.
 
-    `names`, `sketches` and `seconds`, of the slowest right solution, are by grade id; `scores` are the graded cells whose value is
-    a number of points. `modules` is what was imported on the way, for a sandbox to import once;
-    `mistakes` has what known mistakes return (:mod:`~.diagnosis`).
+    `names`, `sketches` and `seconds`, of the slowest right solution, are by grade id; `scores` are
+    the graded cells whose value is a number of points. `modules` is what was imported on the way,
+    for a sandbox to import once; `mistakes` has what known mistakes return (:mod:`~.diagnosis`).
     """
 
     assignment: str

@@ -1,7 +1,8 @@
 """Which known mistake a wrong answer looks like: the one that returns the same on the same inputs.
 
 The judge keeps a sketch of every value that came from a submission into a check. A mistake is named
-only if each sketch of a failed cell equals the mistake's, if they differ from the reference's in a
+only if each sketch of a failed cell equals the mistake's, if the submission fails wherever the
+mistake does, if they differ from the reference's in a
 number that says something, and if no mistake with other words returns the same. A student who made
 another mistake is told nothing, rather than something wrong.
 """
@@ -45,7 +46,7 @@ class Diagnosis:
         }
 
 
-def diagnose(contract, grade_id, sketches):
+def diagnose(contract, grade_id, sketches, failed):
     """Find the known mistake that a failed cell looks like.
 
     Parameters
@@ -56,6 +57,9 @@ def diagnose(contract, grade_id, sketches):
         Of a graded cell that lost points.
     sketches : list
         Of the submission in that cell.
+    failed : set of str
+        Grade ids of all cells that the submission lost points in. A mistake that costs more cells
+        is another one, though it returns the same here.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def diagnose(contract, grade_id, sketches):
     fits = [
         mistake
         for mistake in contract.mistakes
-        if equal(mistake["sketches"].get(grade_id), sketches)
+        if equal(mistake["sketches"].get(grade_id), sketches) and failed >= set(mistake["sketches"])
     ]
     if len({mistake["says"] for mistake in fits}) != 1:
         return None

@@ -47,31 +47,38 @@ CONTRACT = known(("flip", "unflipped", FLIPPED), ("shift", "shifted", SHIFTED))
     ],
 )
 def test_diagnose(value, name):
-    found = diagnose(CONTRACT, "dx", [sketch(value)])
+    found = diagnose(CONTRACT, "dx", [sketch(value)], {"dx"})
     assert (found and found.name) == name
 
 
 def test_two_mistakes_that_return_the_same_are_not_told_apart():
     contract = known(("one", "this", FLIPPED), ("other", "that", FLIPPED))
-    assert diagnose(contract, "dx", [sketch(FLIPPED)]) is None
+    assert diagnose(contract, "dx", [sketch(FLIPPED)], {"dx"}) is None
     contract = known(("one", "this", FLIPPED), ("other", "this", FLIPPED))
-    assert diagnose(contract, "dx", [sketch(FLIPPED)]).says == "this"
+    assert diagnose(contract, "dx", [sketch(FLIPPED)], {"dx"}).says == "this"
 
 
 def test_a_mistake_that_says_too_little_is_not_named():
     contract = known(("zero", "nothing is computed", np.zeros((4, 5))), ("one", "one", 3.0))
-    assert diagnose(contract, "dx", [sketch(np.zeros((4, 5)))]) is None
-    assert diagnose(contract, "dx", [sketch(3.0)]) is None
+    assert diagnose(contract, "dx", [sketch(np.zeros((4, 5)))], {"dx"}) is None
+    assert diagnose(contract, "dx", [sketch(3.0)], {"dx"}) is None
 
 
 def test_more_answers_than_the_mistake_gave():
-    assert diagnose(CONTRACT, "dx", [sketch(FLIPPED), sketch(RIGHT)]) is None
-    assert diagnose(CONTRACT, "dx", []) is None
-    assert diagnose(CONTRACT, "dy", [sketch(FLIPPED)]) is None
+    assert diagnose(CONTRACT, "dx", [sketch(FLIPPED), sketch(RIGHT)], {"dx"}) is None
+    assert diagnose(CONTRACT, "dx", [], {"dx"}) is None
+    assert diagnose(CONTRACT, "dy", [sketch(FLIPPED)], {"dy"}) is None
+
+
+def test_a_mistake_that_costs_more_is_another_one():
+    contract = known(("flip", "unflipped", FLIPPED))
+    contract.mistakes[0]["sketches"]["dweight"] = [sketch(SHIFTED)]
+    assert diagnose(contract, "dx", [sketch(FLIPPED)], {"dx"}) is None
+    assert diagnose(contract, "dx", [sketch(FLIPPED)], {"dx", "dweight", "y"}).name == "flip"
 
 
 def test_the_output_links_to_the_section():
-    made = diagnose(CONTRACT, "dx", [sketch(FLIPPED)])
+    made = diagnose(CONTRACT, "dx", [sketch(FLIPPED)], {"dx"})
     assert made.as_output()["data"]["text/plain"] == (
         "This looks like a known mistake: unflipped. See \u201cS\u201d."
     )

@@ -2,8 +2,8 @@
 
 Nothing is unpickled that the submission sent. A value crosses with its exact type if it is None, a
 bool, number, string, bytes, slice, range, a NumPy array, number or dtype, a tensor, or a list,
-tuple, set or dict of such. What derives from one of these types crosses as its base, so that no operator that
-a submission defined crosses with it. Of anything else only a handle crosses.
+tuple, set or dict of such. What derives from one of these types crosses as its base, so that no
+operator that a submission defined crosses with it. Of anything else only a handle crosses.
 """
 
 import re
