@@ -702,7 +702,5 @@ for _name in OPERATORS:
         setattr(Opaque, f"__r{_plain}__", refuse_use)
 for _name in BUILTINS:
     setattr(Remote, f"__{_name}__", _builtin(_name))
-for _name in ("call", *BUILTINS[:-2]):
-    if _name == "iter":
-        continue
+for _name in ("call", "len", "bool", "int", "float", "complex", "hash"):
     setattr(Opaque, f"__{_name}__", refuse_use)
