@@ -29,6 +29,7 @@ from course_lib.grading.sandbox.wire import ChannelClosed, MalformedFrame
 
 __all__ = ["run"]
 
+SMALL = 1 << 14  # numbers of an array whose weights are kept
 MAX_SKETCHES = 400  # values of a cell that are compared with those of known mistakes
 COPIED = ("torch", "pandas", "scipy", "sklearn", "PIL", "networkx", "sympy", "collections")
 CLOSED = (  # of these a submission sees nothing but what a call returns
@@ -241,7 +242,8 @@ def sketch(value):
         return ["other", type(value).__name__]
     flat = array.ravel()
     with np.errstate(all="ignore"):
-        sums = [float(np.abs(flat).sum()), *_waves(flat.size).dot(flat).tolist()]
+        waves = (_waves if flat.size <= SMALL else _waves.__wrapped__)(flat.size)
+        sums = [float(np.abs(flat).sum()), *waves.dot(flat).tolist()]
     return ["array", list(array.shape), *(s if math.isfinite(s) else str(s) for s in sums)]
 
 

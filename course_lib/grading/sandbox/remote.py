@@ -434,10 +434,9 @@ class Lender(Link):
             super()._send(["gone", gone], [])
         for number, (reference, data) in list(self.lent.items()):
             array = reference()
-            if array is None or data is None:
-                continue
-            now = raw(array)
-            if now != data:
+            if array is None:
+                del self.lent[number]
+            elif data is not None and (now := raw(array)) != data:
                 super()._send(["write", number], [now])
                 self.lent[number] = (reference, now)
         super()._send(message, buffers)
